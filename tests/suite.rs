@@ -142,6 +142,8 @@ mod suite {
     mod window_strategies;
     mod window_talk;
     mod window_traces;
+    mod window_undo;
     mod window_watch;
+    mod window_ways;
     mod wrappers;
 }

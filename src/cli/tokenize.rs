@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Tokenize) -> Result<Outcome, CliError> {
     let opened = Opened::open(&source(arguments.model.as_ref())?, None, WeightsChoice::Original)?;
     let tokenizer = opened.tokenizer.as_ref();
     let ids = opened.tokenise(&prompt).map_err(CliError::tokenise)?;
-    let piece = |&id: &u32| tokenizer.and_then(|tokenizer| tokenizer.piece(id)).unwrap_or_default();
+    let piece = |&id: &u32| tokenizer.and_then(|tokenizer| tokenizer.readable_piece(id)).unwrap_or_default();
     let pieces: Vec<String> = ids.iter().map(piece).collect();
     if arguments.json.json {
         print_json(&TokenizeJson { ids, pieces })?;

@@ -376,6 +376,13 @@ impl View {
         self.run = Some(run);
     }
 
+    /// Shows a run again, with the lanes beside it.
+    pub fn show_again(&mut self, run: Arc<Run>, lanes: LaneRuns) {
+        (self.run, self.lanes) = (Some(run), lanes);
+        self.forget_looks();
+        self.second.forget();
+    }
+
     /// Forgets what was looked for in the run on show.
     fn forget_looks(&mut self) {
         (self.peeked, self.row, self.probed) = (None, None, None);

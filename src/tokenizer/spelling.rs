@@ -50,21 +50,26 @@ impl Spelling {
         }
     }
 
-    /// A piece with `<0xE4>` for each byte that belongs to no whole character in it.
+    /// A piece with `<0xE4>` for each byte that belongs to no whole character in it. What is whole beside such bytes
+    /// stands as itself and not as the letters of the byte alphabet, which would be two spellings in one.
     pub(super) fn readable(self, piece: String) -> String {
         let bytes: Option<Vec<u8>> = piece.chars().map(byte_of).collect();
         let (Self::ByteLevel, Some(bytes)) = (self, bytes) else { return piece };
         if std::str::from_utf8(&bytes).is_ok() {
             return piece;
         }
-        // A character of the piece is a byte, so that both are counted alike.
-        let letters: Vec<char> = piece.chars().collect();
         let mut readable = String::new();
-        let mut at = 0;
         for chunk in bytes.utf8_chunks() {
-            readable.extend(&letters[at..at + chunk.valid().len()]);
+            for character in chunk.valid().chars() {
+                match character {
+                    ' ' => readable.push('▁'),
+                    control if control.is_ascii_control() => {
+                        readable.push_str(&format!("<0x{:02X}>", control as u8))
+                    }
+                    letter => readable.push(letter),
+                }
+            }
             readable.extend(chunk.invalid().iter().map(|byte| format!("<0x{byte:02X}>")));
-            at += chunk.valid().len() + chunk.invalid().len();
         }
         readable
     }
@@ -120,4 +125,27 @@ fn byte_of(character: char) -> Option<u8> {
 
 fn stands_for_itself(byte: u8) -> bool {
     matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spelling;
+
+    #[test]
+    fn beside_bytes_of_no_character_all_is_spelled_as_with_byte_fallback() {
+        // 漢 is E6 BC A2, é is C3 A9.
+        for (piece, readable) in [
+            ("¢", "<0xA2>"),
+            ("æ¼", "<0xE6><0xBC>"),
+            ("Ġæ", "▁<0xE6>"),
+            ("Ċæ", "<0x0A><0xE6>"),
+            ("éæ", "<0xE9><0xE6>"),
+            ("Ã©æ", "é<0xE6>"),
+            // What is whole stays as the vocabulary has it.
+            ("Ġthe", "Ġthe"),
+            ("æ¼¢", "æ¼¢"),
+        ] {
+            assert_eq!(Spelling::ByteLevel.readable(piece.to_owned()), readable, "{piece}");
+        }
+    }
 }

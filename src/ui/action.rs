@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::arrangement::Preset;
 use super::connect_card::ConnectAction;
+use super::earlier::Replaced;
 use super::exports::Export;
 use super::following::Towards;
 use super::get_card::GetAction;
@@ -49,12 +50,16 @@ pub enum Action {
     UseContext(Option<usize>),
     /// Begin a run, or go on with one.
     Run,
+    /// Send the message of a conversation: the keyboard stays where it was written.
+    Send,
     /// Hold the run.
     Pause,
     /// Run, or hold what runs.
     ToggleRun,
-    /// One step: of a paused run, or the first of a new one.
+    /// One step: of a paused run, or the first of a new one. A run that came to its end stays.
     StepOnce,
+    /// The first step of a new run.
+    StepAnew,
     /// End the run.
     Stop,
     /// Select a step by its index in the trace.
@@ -94,8 +99,10 @@ pub enum Action {
     MoveCandidate(isize),
     /// Go on with the selected candidate.
     BranchSelected,
-    /// Return to the line before the last branch.
-    UndoBranch,
+    /// Return to the line before the last branch; without one, to what was replaced last.
+    Undo,
+    /// Bring back what another run or conversation took the place of.
+    BringBack(Replaced),
     /// Show a node of the trace: select it, on a line that leads to it.
     ShowNode(usize),
     /// Show the line that ends in this node of the trace.
@@ -126,8 +133,10 @@ pub enum Action {
     UseColouring(Colouring),
     /// Put prompts as chats, or not.
     ToggleChat,
-    /// Forget what was said in the conversation.
+    /// Begin a conversation anew.
     NewConversation,
+    /// Go back to a turn of the conversation, by its place, to ask it anew.
+    AskAnew(usize),
     /// Make everything larger (1), smaller (−1), or of the usual size (0).
     Zoom(i8),
     /// Put the panes where a purpose wants them.

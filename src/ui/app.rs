@@ -24,12 +24,14 @@ use super::state::{Awaited, Origin, State};
 use super::theme;
 use super::trace_files::FileWork;
 use super::worker::Worker;
+use crate::decoding::DecodingSettings;
 use crate::hub::Settings;
 use crate::library::Environment;
 use crate::session::{
     BreakWhen, Command, Event, ModelSource, Notice, Pace, Prompt, ServerKeys, SessionKeys, Severity, Status,
     View, WAITS,
 };
+use crate::trace::StopReason;
 use crate::trace::file::is_trace;
 
 /// Where what is remembered is stored.
@@ -67,6 +69,8 @@ pub struct App {
     pub(super) forgetting: Option<Receiver<Result<(), String>>>,
     /// The model that is being loaded, to be remembered once it is ready.
     pub(super) asked_for: ModelSource,
+    /// What the newest run was begun with.
+    pub(super) begun_with: Option<(Prompt, DecodingSettings)>,
     /// The prompt that was counted last.
     pub(super) counted: Option<Prompt>,
     /// The conditions that the worker was told last.
@@ -118,6 +122,7 @@ impl App {
             server_keys: Arc::new(ServerKeys::new(SessionKeys::default())),
             forgetting: None,
             asked_for: initial.clone(),
+            begun_with: None,
             counted: None,
             told_breaks: BreakWhen::default(),
             sought: String::new(),
@@ -142,6 +147,7 @@ impl App {
     /// The same with everything as at the first start, of which nothing is remembered.
     pub fn as_at_first(mut self) -> Self {
         self.state = State::new(Remembered::default());
+        self.state.is_safe = true;
         self.tree = Preset::Explore.tree();
         self.forgets = true;
         self
@@ -182,8 +188,14 @@ impl App {
                 (self.counted, self.counting) = (None, false);
                 self.sought.clear();
                 self.leave_run();
+                self.leave_earlier();
             }
-            Event::LoadFailed => self.leave_run(),
+            Event::LoadFailed => {
+                self.leave_run();
+                self.leave_earlier();
+            }
+            Event::Finished { stop, .. } if *stop != StopReason::Cancelled => self.state.ended_at = Some(now),
+            Event::LanesFinished => self.state.ended_at = Some(now),
             Event::Counted { .. } => self.counting = false,
             Event::LoadProgress { part, .. } => {
                 let before = &self.view.status;
@@ -206,8 +218,11 @@ impl App {
                 self.fit_strategy(loaded);
                 self.offer_chat(loaded.chat_problem.is_none());
                 self.state.cards.open = false;
+                self.forget_open_problem();
             }
             Event::RunStarted(started) => {
+                self.keep_before_run(now);
+                self.leave_earlier();
                 self.leave_lanes();
                 self.state.progress_since = Some(now);
                 self.state.progress_from = started.continued_positions;
@@ -267,6 +282,7 @@ impl App {
         if broke {
             self.show_break();
         }
+        self.show_awaited();
         if followed {
             self.take_awaited_place();
         }
@@ -326,7 +342,7 @@ impl eframe::App for App {
         self.look_for_models(ctx);
         self.look_after_downloads(ctx);
         self.take_served();
-        self.take_file_work();
+        self.take_file_work(ctx);
         self.tell_breaks();
         self.find_tokens();
         self.foretell(ctx);

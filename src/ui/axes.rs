@@ -4,6 +4,10 @@
 use egui::{Response, Role, Vec2b, WidgetInfo};
 use egui_plot::{GridMark, Plot, PlotBounds, PlotTransform, PlotUi};
 
+/// From how many points between two marks their labels begin to show, and show wholly: the marks are as many as have
+/// room, so that none has to fade.
+pub(super) const SHOWN: std::ops::RangeInclusive<f32> = 8.0..=16.0;
+
 /// Room that a label of the horizontal axis takes, in points.
 const LABEL_WIDTH: f32 = 56.0;
 /// Room that a label of the vertical axis takes.

@@ -57,9 +57,14 @@ impl App {
         }
     }
 
-    /// Returns to the line that the last branch left.
-    pub(super) fn undo_branch(&mut self) {
-        let Some(tip) = self.state.lines_left.pop() else { return };
+    /// Returns to the line that the last branch left; without one, to what was replaced last.
+    pub(super) fn undo(&mut self) {
+        let Some(tip) = self.state.lines_left.pop() else {
+            if let Some(what) = self.state.earlier.newest() {
+                self.bring_back(what);
+            }
+            return;
+        };
         let place = self.view.run.as_ref().map(|run| {
             let path = run.path(Some(tip));
             path.iter().zip(&run.line).take_while(|(one, other)| one == other).count()

@@ -7,12 +7,14 @@ use super::exports::Export;
 use super::get_card::GetCard;
 use super::shelf::Shelf;
 use crate::problems::Written;
-use crate::session::{ModelCard, ModelSource};
+use crate::session::{ModelCard, ModelSource, Notice};
 
 /// What the cards hold.
 pub struct Cards {
     /// The path field of the open card.
     pub open_path: String,
+    /// Why nothing could be opened by it: it shows there, as the window behind it is out of sight.
+    pub open_problem: Option<Notice>,
     /// Whether the open card shows.
     pub open: bool,
     /// Whether the path field of the card that opens takes the keyboard: for its first frame.
@@ -77,6 +79,7 @@ impl Default for Cards {
     fn default() -> Self {
         Self {
             open_path: String::new(),
+            open_problem: None,
             open: false,
             focus_path: false,
             second: false,

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use egui::{CollapsingHeader, DragValue, Id, Response, RichText, Slider, TextEdit, Ui, vec2};
 
+use super::format;
 use super::theme::{palette, size, space};
 use super::typed::Typed;
 
@@ -31,7 +32,7 @@ pub(super) fn slider(ui: &mut Ui, name: &str, meaning: &str, value: &mut f32, ra
         let number = DragValue::new(value)
             .range(range.clone())
             .custom_parser(typed.parser(ui))
-            .fixed_decimals(2)
+            .custom_formatter(|value, _| format::signed(&format!("{:.2}", value + 0.0)))
             .speed(0.01)
             .min_size(vec2(48.0, 22.0));
         let number = ui.add(number).labelled_by(label);
@@ -68,11 +69,36 @@ pub(super) fn number(
 
 /// A group that opens at a press; its title tells whether anything in it is on.
 pub(super) fn group(ui: &mut Ui, name: &str, on: bool, add: impl FnOnce(&mut Ui)) {
+    let state = if on { GroupState::On } else { GroupState::Off };
+    group_in(ui, name, state, false, add);
+}
+
+/// What a group's title tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GroupState {
+    /// Nothing in it is set.
+    Off,
+    /// Something is.
+    On,
+    /// Something is set that cannot be.
+    Broken,
+}
+
+/// The same for a group that may be broken; `opens` opens it and scrolls to it.
+pub(super) fn group_in(ui: &mut Ui, name: &str, state: GroupState, opens: bool, add: impl FnOnce(&mut Ui)) {
     let palette = palette(ui);
-    let color = if on { palette.text } else { palette.secondary };
-    let title = if on { format!("{name} · on") } else { name.to_owned() };
+    let (title, color) = match state {
+        GroupState::Off => (name.to_owned(), palette.secondary),
+        GroupState::On => (format!("{name} · on"), palette.text),
+        GroupState::Broken => (format!("{name} · broken"), palette.error),
+    };
     let title = RichText::new(title).size(size::SMALL).color(color);
-    CollapsingHeader::new(title).id_salt(name).show_unindented(ui, add);
+    let header = CollapsingHeader::new(title).id_salt(name).open(opens.then_some(true));
+    let shown = header.show_unindented(ui, add);
+    if opens {
+        shown.header_response.request_focus();
+        ui.scroll_to_rect(shown.header_response.rect, Some(egui::Align::TOP));
+    }
 }
 
 /// A named row with a line of text that stands for a list. What does not parse stays in the line, in red, and

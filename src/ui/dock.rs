@@ -8,14 +8,14 @@ use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles,
 use super::action::Action;
 use super::exports::Export;
 use super::icons::Icon;
-use super::pane::Pane;
+use super::pane::{CompactPane, Pane};
 use super::panels::{
     attention, curve, field, kv_cache, lanes, layers, op_times, pinned, pipeline, strategy_detail, text,
     tree, two_phases,
 };
 use super::scene::Scene;
 use super::theme::{palette, semibold, size, space};
-use super::widgets::icon_button;
+use super::widgets::{focus_ring, icon_button};
 
 /// Shows the panes.
 pub(super) fn show(ui: &mut Ui, tree: &mut Tree<Pane>, scene: &mut Scene<'_>) {
@@ -126,6 +126,11 @@ impl Behavior<Pane> for Panes<'_, '_> {
         if state.active && !was_active {
             tab.scroll_to_me(Some(egui::Align::Center));
         }
+        focus_ring(ui, &tab, rect.shrink2(vec2(2.0, 3.0)));
+        // A window that becomes narrow shows the pane that was chosen last.
+        if let (true, Some(Tile::Pane(pane))) = (tab.clicked(), tiles.get(tile)) {
+            self.scene.state.compact_pane = CompactPane::Pane(*pane);
+        }
         if !state.is_being_dragged {
             let color = match (state.active, tab.hovered()) {
                 (true, _) => palette.text,
@@ -143,7 +148,7 @@ impl Behavior<Pane> for Panes<'_, '_> {
 }
 
 /// The button in a tab bar's corner that lets the pane on show out as a file.
-fn export_menu(ui: &mut Ui, scene: &mut Scene<'_>, pane: Pane) {
+pub(super) fn export_menu(ui: &mut Ui, scene: &mut Scene<'_>, pane: Pane) {
     let run = scene.run();
     let button = icon_button(ui, Icon::Export, &format!("Export {}…", pane.title(run)));
     Popup::menu(&button).show(|ui| {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::earlier::EarlierRun;
 use super::lessons::{Lesson, RunKind, Select, Step};
 use super::remembered::{Colouring, Remembered};
 use crate::decoding::DecodingSettings;
@@ -24,6 +25,8 @@ pub struct Following {
     /// With what the run on show was begun, if the lesson began it.
     ran_with: Option<(String, DecodingSettings)>,
     before: Before,
+    /// The run that was on show before those that the lesson made.
+    earlier_run: Option<EarlierRun>,
 }
 
 /// Where a learner wants to go.
@@ -69,7 +72,32 @@ impl Following {
             colouring: remembered.colouring,
         };
         let done = vec![Done::default(); lesson.steps.len()];
-        Self { lesson, at: 0, to_select: None, asking: None, explained: None, done, ran_with: None, before }
+        Self {
+            lesson,
+            at: 0,
+            to_select: None,
+            asking: None,
+            explained: None,
+            done,
+            ran_with: None,
+            before,
+            earlier_run: None,
+        }
+    }
+
+    /// Whether a run was set aside for the lesson's own.
+    pub(super) fn has_set_aside(&self) -> bool {
+        self.earlier_run.is_some()
+    }
+
+    /// Sets the run aside that was on show before.
+    pub(super) fn set_aside(&mut self, run: EarlierRun) {
+        self.earlier_run = Some(run);
+    }
+
+    /// The run that was on show before the lesson's own.
+    pub(super) fn take_set_aside(&mut self) -> Option<EarlierRun> {
+        self.earlier_run.take()
     }
 
     /// The step on show.

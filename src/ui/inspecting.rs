@@ -10,6 +10,9 @@ use super::trace_files::{self, Outcome};
 use crate::session::{LoadRequest, ModelCard, ModelSource, Notice, Severity};
 use crate::trace::file::is_trace;
 
+/// What a person is told where neither model nor trace is.
+pub(super) const NOTHING_THERE: &str = "No model can be opened there";
+
 /// What a path led to.
 pub(super) enum Found {
     /// A model.
@@ -64,7 +67,7 @@ fn find(request: &LoadRequest) -> Found {
         Ok(card) => Found::Model(Box::new(card)),
         Err(error) => Found::Nothing(Notice {
             severity: Severity::Error,
-            title: "No model can be opened there".to_owned(),
+            title: NOTHING_THERE.to_owned(),
             detail: error.to_string(),
         }),
     }

@@ -20,7 +20,7 @@ pub(super) const SHORTCUTS: &[(KeyboardShortcut, &str, Action)] = &[
     (plain(Key::ArrowUp), "Candidate above", Action::MoveCandidate(-1)),
     (plain(Key::ArrowDown), "Candidate below", Action::MoveCandidate(1)),
     (plain(Key::B), "Branch: go on with the selected candidate", Action::BranchSelected),
-    (plain(Key::U), "Undo: back to the line before the branch", Action::UndoBranch),
+    (plain(Key::U), "Undo: back to the line before the branch, or to the earlier run", Action::Undo),
     (plain(Key::F), "Follow the newest step", Action::ToggleFollow),
     (plain(Key::I), "Show or hide the inspector", Action::ToggleInspector),
     (command(Key::K), "Commands", Action::TogglePalette),

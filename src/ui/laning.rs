@@ -72,6 +72,7 @@ impl App {
         let Some(prompt) = self.ask_prompt() else { return };
         self.state.wanted_tokens = lanes[0].stop.max_tokens;
         self.state.awaited = Awaited::Start(Pace::Continuous);
+        self.begun_with = Some((prompt.clone(), as_run(&self.state.remembered.decoding)));
         self.worker.send(Command::StartLanes(LanesRequest { prompt, lanes, pace: Pace::Continuous }));
     }
 

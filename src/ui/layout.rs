@@ -1,8 +1,9 @@
 //! Where the panels lie: side by side in a wide window, one at a time in a narrow one.
 
-use egui::{CentralPanel, Frame, Margin, Panel, Ui};
+use egui::{CentralPanel, Frame, Margin, Panel, Ui, vec2};
 use egui_tiles::Tree;
 
+use super::action::Action;
 use super::dock;
 use super::pane::{CompactPane, Pane};
 use super::panels::{
@@ -48,7 +49,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
         x if x >= NARROW => Breadth::Medium,
         _ => Breadth::Narrow,
     };
-    let low = size.y < 600.0;
+    let low = size.y < theme::LOW;
     let frame = |x: f32, y: f32| {
         let margin = Margin::symmetric(x as i8, y as i8);
         Frame::new().fill(palette(ui).surface).inner_margin(margin)
@@ -60,7 +61,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, tree: &mut Tree<Pane>) {
     Panel::top("phases").exact_size(height).frame(bare).show(ui, |ui| phases::show(ui, scene));
     notices::error(ui, scene);
     silence::show(ui, scene);
-    let height = if low { 92.0 } else { 132.0 };
+    let height = theme::timeline_height(size.y);
     Panel::bottom("timeline").exact_size(height).frame(bare).show(ui, |ui| timeline::show(ui, scene));
 
     if breadth != Breadth::Narrow {
@@ -119,10 +120,24 @@ fn compact(ui: &mut Ui, scene: &mut Scene<'_>, with_prompt: bool) {
         ui.spacing_mut().item_spacing.y = space::XS;
         let room: f32 = choices.iter().map(|(_, name)| LETTER * name.len() as f32 + BESIDE).sum();
         let rows = (room / ui.available_width()).ceil().max(1.0) as usize;
-        for choices in choices.chunks(choices.len().div_ceil(rows)) {
-            if let Some(pane) = widgets::segmented(ui, scene.state.compact_pane, choices) {
-                scene.state.compact_pane = pane;
-            }
+        for (row, choices) in choices.chunks(choices.len().div_ceil(rows)).enumerate() {
+            ui.horizontal(|ui| {
+                let way_out = if row == 0 { 28.0 + space::S } else { 0.0 };
+                let size = vec2(ui.available_width() - way_out, 30.0);
+                let chosen = widgets::column(ui, size, |ui| {
+                    ui.set_width(size.x);
+                    widgets::segmented(ui, scene.state.compact_pane, choices)
+                });
+                match chosen {
+                    // The wide window shows it as well.
+                    Some(CompactPane::Pane(pane)) => scene.actions.push(Action::ShowPane(pane)),
+                    Some(pane) => scene.state.compact_pane = pane,
+                    None => {}
+                }
+                if let (0, CompactPane::Pane(pane)) = (row, scene.state.compact_pane) {
+                    dock::export_menu(ui, scene, pane);
+                }
+            });
         }
     });
     match scene.state.compact_pane {

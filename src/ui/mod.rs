@@ -5,6 +5,7 @@
 //! | `app` | the frame: takes events in, lays panels out |
 //! | `performing`, `opening`, `running` | what the app does: for each action, to open models and traces, to run a prompt |
 //! | `lanes`, `lane_names`, `laning` | runs side by side: as they are set up, their names, what the app does for them |
+//! | `earlier`, `bringing_back` | runs and conversations that others took the place of; what the app does for them |
 //! | `branching` | candidates chosen by hand, other lines of the run's tree |
 //! | `tree_rows` | the run's tree as rows |
 //! | `action` | the closed list of what a person can do, with its shortcuts |
@@ -35,6 +36,7 @@ mod arrangement;
 mod asking;
 mod axes;
 mod branching;
+mod bringing_back;
 pub mod cards;
 mod chips;
 mod colours;
@@ -46,6 +48,7 @@ pub mod definitions;
 mod dialog;
 mod dock;
 pub mod downloads;
+pub mod earlier;
 mod exporting;
 mod exports;
 mod fetching;

@@ -8,9 +8,9 @@ use egui::Context;
 use super::app::App;
 use super::cards::Inspected;
 use super::dialog::{Answer, Dialog, Wanted};
-use super::inspecting::{Found, Inspecting};
+use super::inspecting::{Found, Inspecting, NOTHING_THERE};
 use super::remembered::Remembered;
-use super::state::Origin;
+use super::state::{Origin, Toast};
 use super::trace_files::{FileWork, Outcome};
 use crate::session::{Command, LoadRequest, ModelSource, Notice, Severity};
 
@@ -58,24 +58,50 @@ impl App {
         let Some(answer) = inspecting.answer() else { return };
         let source = inspecting.source.clone();
         self.inspecting = None;
+        if !matches!(&answer, Found::Nothing(_) | Found::Trace(Outcome::Told(_))) {
+            self.forget_open_problem();
+        }
         match answer {
             Found::Model(card) => {
                 (self.state.cards.open, self.state.cards.get.shows) = (false, false);
                 self.state.cards.inspected = Some(Inspected { source, card: *card });
             }
-            Found::Nothing(notice) => self.view.tell(notice),
-            Found::Trace(outcome) => self.take_file_outcome(outcome),
+            Found::Nothing(notice) => self.tell_open_problem(notice),
+            Found::Trace(Outcome::Told(notice)) => self.tell_open_problem(notice),
+            Found::Trace(outcome) => self.take_file_outcome(outcome, ctx),
             Found::Lesson(path, lesson) => self.take_lesson(ctx, &path, lesson),
         }
     }
 
-    pub(super) fn take_file_work(&mut self) {
-        let Some(outcome) = self.file_work.as_ref().and_then(FileWork::outcome) else { return };
-        self.file_work = None;
-        self.take_file_outcome(outcome);
+    /// Says why nothing was opened: in the card that asked, while it shows.
+    fn tell_open_problem(&mut self, notice: Notice) {
+        self.forget_open_problem();
+        if self.state.cards.open {
+            self.state.cards.open_problem = Some(notice);
+        } else {
+            self.view.tell(notice);
+        }
     }
 
-    pub(super) fn take_file_outcome(&mut self, outcome: Outcome) {
+    /// What could not be opened before is past, as something else was.
+    pub(super) fn forget_open_problem(&mut self) {
+        const TITLES: [&str; 3] =
+            [NOTHING_THERE, "The trace could not be opened", "The model could not be loaded"];
+        self.state.cards.open_problem = None;
+        let view = &self.view;
+        let told = |toast: &Toast| {
+            view.notice(toast.notice).is_some_and(|notice| TITLES.contains(&notice.title.as_str()))
+        };
+        self.state.toasts.retain(|toast| !told(toast));
+    }
+
+    pub(super) fn take_file_work(&mut self, ctx: &Context) {
+        let Some(outcome) = self.file_work.as_ref().and_then(FileWork::outcome) else { return };
+        self.file_work = None;
+        self.take_file_outcome(outcome, ctx);
+    }
+
+    pub(super) fn take_file_outcome(&mut self, outcome: Outcome, ctx: &Context) {
         match outcome {
             Outcome::Told(notice) => self.view.tell(notice),
             Outcome::Saved(notice) => {
@@ -91,6 +117,7 @@ impl App {
                 detail: "Stop it first (Esc), then open the trace.".to_owned(),
             }),
             Outcome::Opened(run) => {
+                self.keep_before_trace(ctx.input(|input| input.time));
                 self.state.run_number += 1;
                 self.state.cursor.follow_newest(0);
                 self.state.cards.open = false;

@@ -28,6 +28,7 @@ impl App {
         match action {
             Action::ShowOpen => {
                 self.state.cards.open = !self.state.cards.open;
+                self.state.cards.open_problem = None;
                 self.state.cards.focus_search = self.state.cards.open;
                 self.state.cards.shelf.start_anew();
                 if self.state.cards.open {
@@ -94,9 +95,11 @@ impl App {
                 ctx.memory_mut(|memory| memory.stop_text_input());
                 self.run_or_resume();
             }
+            Action::Send => self.run_or_resume(),
             Action::Pause => self.worker.send(Command::Pause),
             Action::ToggleRun => match self.view.status {
                 Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),
+                _ if self.has_just_ended(ctx) => {}
                 _ => self.run_or_resume(),
             },
             Action::StepOnce if self.state.awaited != Awaited::Nothing => {}
@@ -107,8 +110,10 @@ impl App {
                     self.worker.send(Command::StepOnce);
                 }
                 Status::Initiating { .. } | Status::Running => self.worker.send(Command::Pause),
+                _ if self.is_at_its_end() => self.tell_end(),
                 _ => self.start(Pace::SingleStep),
             },
+            Action::StepAnew => self.start(Pace::SingleStep),
             Action::Stop if self.view.has_live_run() => self.worker.send(Command::Stop),
             Action::Stop => self.state.toasts.clear(),
             Action::Select(index) => cursor.select(index, count),
@@ -124,7 +129,8 @@ impl App {
             Action::Branch { node, token } => self.branch(node, token),
             Action::MoveCandidate(rows) => self.move_candidate(rows),
             Action::BranchSelected => self.branch_selected(),
-            Action::UndoBranch => self.undo_branch(),
+            Action::Undo => self.undo(),
+            Action::BringBack(what) => self.bring_back(what),
             Action::ShowNode(node) => self.show_node(node),
             Action::FollowLine(tip) => self.follow_line(tip),
             Action::PickDraftFolder => self.ask(Wanted::DraftFolder, ctx),
@@ -143,7 +149,17 @@ impl App {
             Action::UseStrategy(strategy) => self.state.remembered.decoding.strategy = strategy,
             Action::UseColouring(colouring) => self.state.remembered.colouring = colouring,
             Action::ToggleChat => self.state.remembered.chat ^= true,
-            Action::NewConversation => self.state.remembered.talk.begin_anew(),
+            Action::NewConversation => {
+                self.keep_talk(ctx.input(|input| input.time));
+                self.state.remembered.talk.begin_anew();
+            }
+            Action::AskAnew(turn) => {
+                self.keep_talk(ctx.input(|input| input.time));
+                let remembered = &mut self.state.remembered;
+                if let Some(asked) = remembered.talk.back_to(turn) {
+                    remembered.prompt = asked;
+                }
+            }
             Action::Zoom(0) => ctx.set_zoom_factor(1.0),
             Action::Zoom(steps) => {
                 let factor = ctx.zoom_factor() + 0.1 * f32::from(steps);

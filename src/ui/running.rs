@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::app::App;
 use super::cursor::Follow;
-use super::state::{Awaited, Origin, PeekAt, State};
+use super::panels::phases::stop_words;
+use super::state::{Awaited, Origin, PeekAt, State, Toast};
 use super::what_if::Foretold;
 use crate::decoding::DecodingSettings;
 use crate::session::command::SpecialTokens;
-use crate::session::{Command, Pace, ProbeTarget, Prompt, RunRequest, Status};
+use crate::session::{Command, Notice, Pace, ProbeTarget, Prompt, RunRequest, Severity, Status};
+use crate::trace::StopReason;
 
 impl App {
     /// Whether the prompt is put as a chat.
@@ -21,7 +23,7 @@ impl App {
         self.view.loaded.as_ref()?;
         let remembered = &self.state.remembered;
         if self.chats() {
-            return remembered.talk.with(&remembered.prompt).map(Prompt::Chat);
+            return remembered.talk.with(remembered.prompt.trim_end()).map(Prompt::Chat);
         }
         let special = if remembered.add_special { SpecialTokens::Add } else { SpecialTokens::Omit };
         Some(Prompt::Text { text: remembered.prompt.clone(), special })
@@ -185,8 +187,47 @@ impl App {
         let Some(prompt) = self.ask_prompt() else { return };
         let settings = as_run(&self.state.remembered.decoding);
         self.state.wanted_tokens = settings.stop.max_tokens;
+        // From now on the settings are those of this run and the next ones, and no lane's.
+        self.state.edited_lane = None;
         self.state.awaited = Awaited::Start(pace);
+        self.begun_with = Some((prompt.clone(), settings.clone()));
         self.worker.send(Command::Start(RunRequest { prompt, settings, pace }));
+    }
+
+    /// Whether a run came to its end so short a time ago that a key was meant to hold it.
+    pub(super) fn has_just_ended(&self, ctx: &egui::Context) -> bool {
+        /// Seconds in which a person sees that it ended.
+        const JUST: f64 = 1.0;
+        self.state.ended_at.is_some_and(|ended| ctx.input(|input| input.time) - ended < JUST)
+    }
+
+    /// Whether the worker's run came to its end by itself, and nothing was changed since: there is no further step.
+    pub(super) fn is_at_its_end(&self) -> bool {
+        let stop = self.view.run.as_ref().and_then(|run| run.stop);
+        let by_itself = stop.is_some_and(|stop| !matches!(stop, StopReason::Cancelled | StopReason::Failed));
+        let same = if self.chats() {
+            self.state.remembered.prompt.trim().is_empty()
+        } else {
+            let with = self.prompt().map(|prompt| (prompt, as_run(&self.state.remembered.decoding)));
+            with.is_some() && with == self.begun_with
+        };
+        by_itself && same && self.state.origin == Origin::Worker
+    }
+
+    /// Says that the run has no further step.
+    pub(super) fn tell_end(&mut self) {
+        const TITLE: &str = "The run is at its end";
+        let view = &self.view;
+        let told = |toast: &Toast| view.notice(toast.notice).is_some_and(|notice| notice.title == TITLE);
+        if self.state.toasts.iter().any(told) {
+            return;
+        }
+        let why = view.run.as_ref().and_then(|run| run.stop).map_or("it ended", stop_words);
+        self.view.tell(Notice {
+            severity: Severity::Information,
+            title: TITLE.to_owned(),
+            detail: format!("{why}: there is no further step. The buttons Step and Run begin it anew."),
+        });
     }
 
     /// The prompt to run; in a chat it is asked with that.
@@ -196,7 +237,7 @@ impl App {
         if self.state.asked_in_chat {
             let remembered = &mut self.state.remembered;
             let asked = std::mem::take(&mut remembered.prompt);
-            remembered.talk.ask(&asked);
+            remembered.talk.ask(asked.trim_end());
             self.state.answering_run = None;
         }
         Some(prompt)

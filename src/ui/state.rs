@@ -7,6 +7,8 @@ use super::cards::Cards;
 use super::chips::ChipLayout;
 use super::cursor::Cursor;
 use super::downloads::Downloads;
+use super::earlier::Earlier;
+pub use super::earlier::Origin;
 use super::following::Following;
 use super::inside::Inside;
 use super::keys::Keys;
@@ -49,17 +51,6 @@ pub struct CandidateChoice {
     pub index: usize,
 }
 
-/// Where the run on show comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The worker made it, and can go on with it.
-    Worker,
-    /// The worker made it with a model that is not open any more.
-    Past,
-    /// A saved trace.
-    File,
-}
-
 /// What the window asked of the worker and has not got yet. Until then it does not ask again, however long a key is
 /// held down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +76,12 @@ pub struct Toast {
 
 /// The window's own state.
 pub struct State {
+    /// Whether the program was begun in safe mode.
+    pub is_safe: bool,
+    /// How many of the notices a person has seen in their list.
+    pub notices_read: usize,
+    /// Whether the grammar's editor is to come into sight.
+    pub show_grammar: bool,
     /// What is kept between sessions.
     pub remembered: Remembered,
     /// The selected step.
@@ -135,6 +132,10 @@ pub struct State {
     pub lesson: Option<Following>,
     /// What is shown and asked of times and of the cache.
     pub measuring: Measuring,
+    /// What runs and conversations took the place of.
+    pub earlier: Earlier,
+    /// When a run ended by itself, in the window's seconds.
+    pub ended_at: Option<f64>,
     /// Where the run on show comes from.
     pub origin: Origin,
     /// The path field of the draft model.
@@ -177,6 +178,9 @@ impl State {
     /// The state of a window that was just opened.
     pub fn new(remembered: Remembered) -> Self {
         Self {
+            is_safe: false,
+            notices_read: 0,
+            show_grammar: false,
             downloads: Downloads::left(&remembered.downloads),
             remembered,
             cursor: Cursor::default(),
@@ -202,6 +206,8 @@ impl State {
             inside: Inside::default(),
             lesson: None,
             measuring: Measuring::default(),
+            earlier: Earlier::default(),
+            ended_at: None,
             origin: Origin::Worker,
             draft_path: String::new(),
             peek: None,

@@ -9,6 +9,9 @@ use super::widgets::one_line;
 /// Height of a row, in points.
 pub(super) const ROW: f32 = 24.0;
 
+/// Width of a column of probabilities, which holds the longest: `< 0.001 %`.
+pub(super) const PROBABILITY: f32 = 80.0;
+
 /// Points that the number beside a bar takes.
 const NUMBER: f32 = 62.0;
 

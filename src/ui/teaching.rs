@@ -19,6 +19,8 @@ impl App {
     pub(super) fn begin_lesson(&mut self, ctx: &Context, lesson: Arc<Lesson>) {
         let typed = self.state.lesson.as_ref().is_some_and(|before| before.typed(&self.state.remembered));
         self.leave_lesson(typed);
+        // What a lesson sets is no lane's.
+        self.state.edited_lane = None;
         self.state.cards.lessons = false;
         self.state.cards.open = false;
         self.state.lesson = Some(Following::begin(lesson, &self.state.remembered));
@@ -57,11 +59,13 @@ impl App {
     }
 
     fn leave_lesson(&mut self, keeps_prompt: bool) {
-        if let Some(following) = self.state.lesson.take() {
+        if let Some(mut following) = self.state.lesson.take() {
             self.state.remembered = following.restored(&self.state.remembered, keeps_prompt);
             // What the lesson left paused would go on beside a prompt and settings that are not its own.
-            if following.ran() && self.view.has_live_run() {
-                self.worker.send(Command::Stop);
+            match following.take_set_aside() {
+                Some(run) => self.show_again(run),
+                None if following.ran() && self.view.has_live_run() => self.worker.send(Command::Stop),
+                None => {}
             }
         }
     }
@@ -112,7 +116,7 @@ impl App {
         }
         let fresh = following.begins(self.state.run_number, nodes, &self.state.remembered);
         match kind {
-            RunKind::OneStep if fresh => self.start(Pace::SingleStep),
+            RunKind::OneStep if fresh || !self.view.has_live_run() => self.start(Pace::SingleStep),
             RunKind::OneStep => self.perform(ctx, Action::StepOnce),
             // What another prompt or other settings began does not go on.
             _ if fresh => self.start(Pace::Continuous),

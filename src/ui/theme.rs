@@ -13,6 +13,14 @@ use egui::{
 /// Below this width, in points, the window shows one pane at a time and the run buttons in the top bar.
 pub const NARROW: f32 = 820.0;
 
+/// Height below which a window is low, in points.
+pub const LOW: f32 = 600.0;
+
+/// Height of the timeline in a window of this height.
+pub fn timeline_height(window: f32) -> f32 {
+    if window < LOW { 92.0 } else { 132.0 }
+}
+
 /// Distances, in points, on a grid of four.
 pub mod space {
     /// Between things that belong together.

@@ -81,7 +81,7 @@ impl Foretold {
         match &self.what_if {
             Err(reason) => why_not(*reason).to_owned(),
             Ok(_) if self.steps.len() < run.line.len() => {
-                format!("Looking: {} of {} steps.", self.steps.len(), run.line.len())
+                format!("Looking: {} of {}.", self.steps.len(), super::format::plural(run.line.len(), "step"))
             }
             Ok(_) => self.result(run),
         }
@@ -96,16 +96,19 @@ impl Foretold {
         };
         let same = self.steps[..first].iter().filter(|step| **step == WouldBe::Same).count();
         let step = run.nodes[self.line[first]].step;
+        let beginning = match same {
+            0 => format!("Nothing of {all} {tokens} is certain to be the same"),
+            same => format!("The same for the first {same} of {all} {tokens}"),
+        };
         match (self.steps[first], self.first_change()) {
             (WouldBe::Open, None) => {
-                format!(
-                    "The same for the first {same} of {all} {tokens}; of step {step} the record does not tell."
-                )
+                format!("{beginning}; of step {step} the record does not tell.")
             }
             (WouldBe::Open, Some(change)) => format!(
-                "The same for the first {same} of {all} {tokens}; of step {step} the record does not tell; first certain change at step {}.",
+                "{beginning}; of step {step} the record does not tell; first certain change at step {}.",
                 self.change(run, change)
             ),
+            (_, _) if same == 0 => format!("Other from the first: at step {}.", self.change(run, first)),
             (_, _) => format!(
                 "The same for {same} of {all} {tokens}; first change at step {}.",
                 self.change(run, first)

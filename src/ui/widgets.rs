@@ -325,6 +325,28 @@ fn focus_ring_of(ui: &Ui, response: &Response, rect: Rect, color: Color32) {
     }
 }
 
+/// Lets a search field keep the keyboard when Enter is pressed in it.
+pub(super) fn keep_focus(ui: &Ui, field: &Response) {
+    if field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter)) {
+        field.request_focus();
+    }
+}
+
+/// Scrolls to what the keyboard moved to, if it lies in here; called inside of what scrolls, behind its content.
+pub(super) fn follow_focus(ui: &Ui) {
+    let id = ui.scope_id().with("followed focus");
+    let focused = ui.memory(|memory| memory.focused());
+    let before = ui.data(|data| data.get_temp::<Option<egui::Id>>(id)).flatten();
+    if focused == before {
+        return;
+    }
+    ui.data_mut(|data| data.insert_temp(id, focused));
+    let Some(response) = focused.and_then(|focused| ui.ctx().read_response(focused)) else { return };
+    if response.layer_id == ui.layer_id() && ui.min_rect().contains_rect(response.rect) {
+        ui.scroll_to_rect(response.rect.expand(space::S), None);
+    }
+}
+
 /// A part of a row, in which what is added stands one below the other.
 pub(super) fn column<R>(ui: &mut Ui, size: Vec2, add: impl FnOnce(&mut Ui) -> R) -> R {
     ui.allocate_ui_with_layout(size, egui::Layout::top_down(egui::Align::LEFT), add).inner

@@ -26,6 +26,19 @@ fn fixture(name: &str) -> String {
     folder.to_string_lossy().into_owned()
 }
 
+#[test]
+fn bytes_of_no_character_are_spelled_alike_by_all_commands() {
+    let pieces = |json: &Value| {
+        let pieces = json.as_array().expect("pieces");
+        pieces.iter().map(|piece| piece.as_str().expect("a text")).collect::<String>()
+    };
+    // 漢 is E6 BC A2, of which the built-in vocabulary has no whole.
+    let json = json_of(&["tokenize", "-p", "漢", "--no-special", "--json"]);
+    assert_eq!(pieces(&json["pieces"]), "<0xE6><0xBC><0xA2>");
+    let text = run(&["tokenize", "-p", "漢", "--no-special"]);
+    assert!(String::from_utf8_lossy(&text.stdout).contains("<0xA2>"));
+}
+
 /// A checkpoint with a tokenizer.
 fn with_text() -> String {
     fixture("gpt2-f32")

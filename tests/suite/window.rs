@@ -152,7 +152,7 @@ fn a_single_step_begins_a_paused_run() {
     let (mut window, script) = window();
     press(&mut window, "Step");
     assert_eq!(started(&script).pace, Pace::SingleStep);
-    assert!(sees(&window, "Timeline: 1 steps"));
+    assert!(sees(&window, "Timeline: 1 step"));
     assert!(sees(&window, "Resume"));
 }
 
@@ -309,6 +309,15 @@ fn a_grammar_is_checked_as_it_is_typed_and_reaches_the_run() {
     assert!(example.starts_with("root ::="));
     fill(&mut window, "Grammar text", " )");
     assert!(sees_part(&window, "the grammar cannot be read: line"));
+    // Folded, it says so; and another model leaves that as it is.
+    press(&mut window, "Grammar · broken");
+    assert!(!sees(&window, "Grammar text"));
+    script.tell(Event::Loaded(Box::new(loaded())));
+    window.run();
+    assert!(sees(&window, "The grammar is broken") && !sees_part(&window, "cannot be read"));
+    press(&mut window, "Show it");
+    window.run();
+    assert!(sees(&window, "Grammar text") && sees_part(&window, "cannot be read"));
     press(&mut window, "Run");
     let grammar = started(&script).settings.stages.grammar;
     assert_eq!(grammar.kind, GrammarKind::Gbnf);

@@ -41,20 +41,33 @@ fn sent(script: &Scripted) -> usize {
 
 #[test]
 fn rank_token_and_probability_stay_in_sight_however_many_stages_there_are() {
+    // Here the bar beside the probability gives way, and all columns have room.
     let (mut window, _script) = small(720.0, 480.0);
     switch(&mut window, "Pipeline");
-    let column = |window: &Window, name: &str| -> Rect { window.get_by_label(name).rect() };
-    for name in ["Column Rank", "Column Token", "Column Probability"] {
-        let rect = column(&window, name);
-        assert!(rect.left() >= 0.0 && rect.right() <= 720.0, "{name}: {rect:?}");
+    let names = ["Rank", "Token", "Id", "Logit", "p", "temperature", "top-k", "Probability"];
+    for pair in names.windows(2) {
+        let [left, right] =
+            [pair[0], pair[1]].map(|name| window.get_by_label(&format!("Column {name}")).rect());
+        assert!(left.right() <= right.left() + 0.5 && right.right() <= 720.0, "{pair:?}: {left} {right}");
     }
-    let (last, probability) = (column(&window, "Column top-k"), column(&window, "Column Probability"));
-    assert!(last.right() <= probability.left() + 1.0, "what scrolls ends where it begins");
-    let (token, id) = (column(&window, "Column Token"), column(&window, "Column Id"));
-    assert!(id.left() >= token.right() - 1.0);
+    // Here the ids give way, and the stages scroll in what is left.
+    let (mut window, _script) = small(822.0, 480.0);
+    switch(&mut window, "Pipeline");
+    assert!(!sees(&window, "Column Id"));
+    let column = |window: &Window, name: &str| -> Rect { window.get_by_label(name).rect() };
+    let whole = ["Column Rank", "Column Token", "Column Logit", "Column p", "Column Probability"];
+    let places = |window: &Window| whole.map(|name| column(window, name));
+    let before = places(&window);
+    assert!(before.iter().all(|rect| rect.left() >= 0.0 && rect.right() <= 822.0), "{before:?}");
+    assert!(before.windows(2).all(|pair| pair[0].right() <= pair[1].left() + 0.5), "{before:?}");
+    let seen =
+        |window: &Window, name: &str| window.query_by_label(name).map_or(0.0, |node| node.rect().width());
+    let last = seen(&window, "Column top-k");
+    let first = column(&window, "Column temperature");
+    assert!(first.left() >= before[3].right() - 1.0);
 
     // A wheel turned sideways scrolls what is between.
-    let over = column(&window, "Column Logit").center();
+    let over = first.center();
     window.hover_at(over);
     let delta = egui::vec2(-400.0, 0.0);
     window.event(egui::Event::MouseWheel {
@@ -65,10 +78,11 @@ fn rank_token_and_probability_stay_in_sight_however_many_stages_there_are() {
         modifiers: Modifiers::NONE,
     });
     window.run_ok();
-    assert!(column(&window, "Column Id").width() < id.width(), "it goes out of sight");
-    assert!(column(&window, "Column top-k").width() > last.width(), "more of it comes");
-    assert_eq!(column(&window, "Column Probability"), probability);
-    assert_eq!(column(&window, "Column Token"), token);
+    assert!(seen(&window, "Column temperature") < first.width(), "it goes out of sight");
+    assert!(seen(&window, "Column top-k") > last, "more of it comes");
+    let right = column(&window, "Column top-k").right();
+    assert!(right <= before[4].left() + 1.0, "what scrolls ends where the probability begins");
+    assert_eq!(places(&window), before);
 }
 
 #[test]

@@ -238,6 +238,8 @@ fn attention_shows_heads_groups_and_layers_and_tints_the_text() {
     assert!(sees(&window, head));
     assert!(sees(&window, "Position 3 time: 20.0 %"), "the text by the mean");
     assert!(sees(&window, "Position 1 upon·: outside of the window"));
+    assert!(sees(&window, "Attention weight from 0 % to 100 %"), "what the colours mean");
+    assert!(sees_part(&window, "row: a head · column: a position"), "what rows and columns are");
     assert!(window.state().state().inside.tint.is_none());
     window.get_by_label(head).hover();
     window.run();
@@ -254,6 +256,7 @@ fn attention_shows_heads_groups_and_layers_and_tints_the_text() {
     assert!(sees_part(&window, "Group 1: most on position 3"));
     window.get_by_role_and_label(Role::RadioButton, "Layers").click();
     window.run();
+    assert!(sees_part(&window, "row: a layer's mean"));
     assert!(sees(&window, "All layers") && sees_part(&window, "Layer 0: most on position 4"));
 }
 

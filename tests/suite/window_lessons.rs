@@ -8,7 +8,7 @@ use logitscope::ui::lessons::{Lesson, RunKind, Step, built_in};
 
 use super::window::{Window, drop_file, fill, press, sees, sees_part, until, window_on};
 use super::window_pictures::picture;
-use super::window_script::Scripted;
+use super::window_script::{Scripted, loaded};
 use super::window_watch::press_far;
 
 const SIZES: [(f32, f32); 2] = [(1440.0, 900.0), (720.0, 480.0)];
@@ -115,6 +115,96 @@ fn every_lesson_is_walked_through_and_gives_back_what_was_there() {
             assert!(window.state().state().lesson.is_none());
             assert_eq!(window.state().state().remembered, before, "{}", lesson.title);
         }
+    }
+}
+
+/// Lets another model than the lessons' be open.
+fn open_another(window: &mut Window, script: &Scripted) {
+    let mut other = loaded();
+    (other.model.name, other.model.path) = ("another".to_owned(), "/models/another".to_owned());
+    script.tell(Event::LoadStarted { name: "another".to_owned() });
+    script.tell(Event::Loaded(Box::new(other)));
+    window.run();
+}
+
+#[test]
+fn with_another_model_every_lesson_says_so_and_judges_nothing() {
+    for (index, lesson) in built_in().iter().enumerate() {
+        let (mut window, script) = scripted(1440.0, 900.0);
+        open_another(&mut window, &script);
+        begin(&mut window, index + 1);
+        let what = &lesson.title;
+        for (at, step) in lesson.steps.iter().enumerate() {
+            assert!(sees_part(&window, "was written for the demonstration model"), "{what}, step {at}");
+            if let Some(question) = &step.question {
+                choose(&mut window, &question.answers[0].text);
+            }
+            if let Some(kind) = step.run {
+                run(&mut window, &script, step, kind);
+            }
+            assert!(!sees(&window, "Right") && !sees(&window, "Not quite"), "{what}, step {at}");
+            press(&mut window, if at + 1 == lesson.steps.len() { "Finish" } else { "Next" });
+        }
+    }
+}
+
+#[test]
+fn the_lessons_own_model_is_one_press_away() {
+    let (mut window, script) = scripted(1440.0, 900.0);
+    open_another(&mut window, &script);
+    begin(&mut window, 1);
+    press_far(&mut window, "Open the demonstration model");
+    assert!(
+        matches!(script.last(), Command::Load(request) if request.source == logitscope::session::ModelSource::BuiltIn)
+    );
+    window.run();
+    assert!(!sees_part(&window, "was written for"), "it is open now");
+    script.tell(Event::LoadFailed);
+    window.run();
+    assert!(sees_part(&window, "No model is open") && sees(&window, "Open the demonstration model"));
+    assert!(sees(&window, "No model yet"));
+    press(&mut window, "Open the built-in model");
+    assert!(sees(&window, "Model: fairy tales"));
+}
+
+/// The texts of the run on show and of the lanes beside it.
+fn texts(window: &Window) -> Vec<String> {
+    let view = window.state().view();
+    let shown = view.run.iter().map(|run| run.text());
+    shown.chain((0..view.lanes.len()).filter_map(|lane| view.lane(lane)).map(|run| run.text())).collect()
+}
+
+#[test]
+fn a_lesson_puts_back_the_run_that_was_on_show_with_its_lanes() {
+    for lanes in [false, true] {
+        let (mut window, script) = scripted(1440.0, 900.0);
+        if lanes {
+            press(&mut window, "Lanes");
+            press(&mut window, "Set up two lanes");
+            press(&mut window, "Run the lanes");
+            script.steps(3);
+            script.lane_steps(1, 5);
+            script.tell(Event::LanesFinished);
+        } else {
+            press(&mut window, "Run");
+            script.steps(7);
+        }
+        window.run();
+        if !lanes {
+            press(&mut window, "Stop");
+        }
+        let (before, own) = (texts(&window), window.state().state().remembered.clone());
+        assert!(before.iter().all(|text| !text.is_empty()));
+        begin(&mut window, 3);
+        press_far(&mut window, "One step");
+        assert_ne!(texts(&window), before);
+        press(&mut window, "Leave the lesson");
+        window.run();
+        assert_eq!(texts(&window), before, "lanes: {lanes}");
+        assert_eq!(window.state().state().remembered, own);
+        window.key_press(Key::U);
+        window.run();
+        assert_ne!(texts(&window), before, "the lesson's run is not lost either");
     }
 }
 

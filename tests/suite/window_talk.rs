@@ -93,7 +93,9 @@ fn turns_follow_each_other_and_can_be_asked_anew() {
         assert_eq!(given(&script).0, ["system: Be brief.".to_owned(), first]);
         answer(&mut window, &script);
         show_prompt(&mut window);
-        press(&mut window, "Begin a new conversation");
+        // The box came into sight when it got the keyboard, and this may have gone.
+        window.get_by_label("Begin a new conversation").click_accesskit();
+        window.run();
         type_prompt(&mut window, "Hello");
         press(&mut window, "Run");
         assert_eq!(given(&script).0, ["system: Be brief.", "user: Hello"]);
@@ -123,6 +125,57 @@ fn a_new_message_ends_an_answer_that_waits_and_a_refused_one_comes_back() {
     window.run();
     press(&mut window, "Run");
     assert_eq!(given(&script).0, ["user: Too long"], "it is in the box again");
+}
+
+#[test]
+fn enter_sends_and_shift_enter_begins_a_line() {
+    let (mut window, script) = window();
+    press(&mut window, "Chat");
+    assert!(sees_part(&window, "Enter sends"));
+    type_prompt(&mut window, "Hi");
+    for modifiers in [egui::Modifiers::SHIFT, egui::Modifiers::SHIFT, egui::Modifiers::NONE] {
+        window.key_press_modifiers(modifiers, egui::Key::Enter);
+        window.run();
+    }
+    let said = given(&script).0;
+    assert_eq!(said, ["user: Once upon a timeHi"], "blank lines at its end are not sent");
+    assert_eq!(window.state().state().remembered.prompt, "", "the box is empty for the next message");
+    answer(&mut window, &script);
+    let sent = script.0.borrow().commands.len();
+    window.get_by_label("Prompt").focus();
+    window.run();
+    window.key_press(egui::Key::Enter);
+    window.run();
+    assert_eq!(script.0.borrow().commands.len(), sent, "nothing is sent from an empty box");
+    press(&mut window, "Chat");
+    type_prompt(&mut window, "one");
+    window.key_press(egui::Key::Enter);
+    window.run();
+    assert!(window.state().state().remembered.prompt.contains('\n'), "a text has lines");
+}
+
+#[test]
+fn a_conversation_that_was_put_away_comes_back() {
+    let (mut window, script) = window();
+    press(&mut window, "Chat");
+    press(&mut window, "Run");
+    answer(&mut window, &script);
+    type_prompt(&mut window, "And then?");
+    press(&mut window, "Run");
+    answer(&mut window, &script);
+    let talk = |window: &Window| window.state().state().remembered.talk.clone();
+    let whole = talk(&window);
+    assert_eq!(whole.all().count(), 2);
+    press(&mut window, "Begin a new conversation");
+    assert_eq!(talk(&window).all().count(), 0);
+    press(&mut window, "Bring it back");
+    assert_eq!(talk(&window), whole);
+    press(&mut window, "Go back to question 1");
+    assert_eq!(talk(&window).all().count(), 0);
+    window.key_press(egui::Key::U);
+    window.run();
+    assert_eq!(talk(&window), whole);
+    assert_eq!(window.state().state().remembered.prompt, "");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn pinned_tokens_are_lines_over_the_steps_and_rows_beside_them() {
         assert!(plot(window).contains("rank"));
         press(window, "Logit");
         let value = script.0.borrow().run.nodes[8].pinned[0].logit;
-        assert!(sees_part(window, &format!("Pinned <|end|>: logit {value:.3}")), "{value}");
+        assert!(sees_part(window, &format!("Pinned <|end|>: raw logit {value:.3}")), "{value}");
         assert!(!sees(window, "Unpin <|end|>"), "what pins itself stays");
         let bounds = window.query_all_by_label_contains("Plot of step").next().expect("a plot").rect();
         let list = window.get_by_label_contains("Pinned <|end|>").rect();
@@ -121,7 +121,7 @@ fn pinned_tokens_are_lines_over_the_steps_and_rows_beside_them() {
         window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
         window.key_press(egui::Key::Backspace);
         window.run();
-        assert!(sees_part(window, "Pinned ·word494: logit"), "its row is there");
+        assert!(sees_part(window, "Pinned ·word494: raw logit"), "its row is there");
         assert!(sees_part(window, "Gaps: "), "and why its curve has gaps");
         press(window, "Unpin ·word494");
         assert_eq!(script.last(), Command::Pin(vec![]));
@@ -249,7 +249,10 @@ fn settings_are_held_against_the_run_on_show() {
         script.steps(24);
         window.run();
         let told = |window: &Window| -> String {
-            let said = window.query_all_by_label_contains("The same for").next().expect("it says");
+            let mut said = window.query_all_by_label_contains("The same for");
+            let said =
+                said.next().or_else(|| window.query_all_by_label_contains("Other from the first").next());
+            let said = said.expect("it says");
             said.accesskit_node().label().or(said.value()).expect("in words")
         };
         to_settings(window);
@@ -268,7 +271,10 @@ fn settings_are_held_against_the_run_on_show() {
         let first =
             run.line_nodes().position(|node| node.rank > 1).expect("a token that is not the likeliest");
         let node = &run.nodes[first];
-        let expected = format!("The same for {first} of 24 tokens; first change at step {}: ", node.step);
+        let expected = match first {
+            0 => format!("Other from the first: at step {}: ", node.step),
+            first => format!("The same for {first} of 24 tokens; first change at step {}: ", node.step),
+        };
         assert!(words.starts_with(&expected), "{words}, not {expected}");
         assert!(sees_part(window, "Step by step, after the text as it was: "));
         to_pane(window, "Text");

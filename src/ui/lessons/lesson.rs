@@ -1,6 +1,8 @@
 //! What a lesson is.
 
 use crate::decoding::DecodingSettings;
+use crate::session::BUILT_IN;
+use crate::trace::ModelFacts;
 use crate::ui::measuring::PhasesView;
 use crate::ui::pane::CompactPane;
 use crate::ui::remembered::Colouring;
@@ -12,8 +14,33 @@ pub struct Lesson {
     pub title: String,
     /// What it is about, in a sentence or two.
     pub about: String,
+    /// The model of which it speaks: the built-in one, or the name of another; `None` where it holds for any.
+    pub model: Option<String>,
     /// Its steps, at least one.
     pub steps: Vec<Step>,
+}
+
+impl Lesson {
+    /// Whether what it says holds for this model.
+    pub fn is_about(&self, model: &ModelFacts) -> bool {
+        self.model.as_ref().is_none_or(|wanted| match wanted.as_str() {
+            BUILT_IN => model.path == BUILT_IN,
+            wanted => model.name == wanted,
+        })
+    }
+
+    /// The model of which it speaks, in words; `None` where it holds for any.
+    pub fn model_words(&self) -> Option<String> {
+        self.model.as_ref().map(|wanted| match wanted.as_str() {
+            BUILT_IN => "the demonstration model".to_owned(),
+            wanted => format!("the model “{wanted}”"),
+        })
+    }
+
+    /// Whether that is the model inside the program.
+    pub fn is_about_built_in(&self) -> bool {
+        self.model.as_deref() == Some(BUILT_IN)
+    }
 }
 
 /// A step of a lesson.

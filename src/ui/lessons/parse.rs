@@ -48,6 +48,7 @@ struct Reader {
     line: usize,
     title: Option<String>,
     about: Vec<String>,
+    model: Option<String>,
     steps: Vec<Step>,
     /// Where the last step, and its question, began.
     step_line: usize,
@@ -130,6 +131,9 @@ impl Reader {
     }
 
     fn directive(&mut self, name: &str, rest: &str) -> Result<(), String> {
+        if name == "model" {
+            return self.model(rest);
+        }
         let Some(step) = self.steps.last_mut() else {
             return Err(format!("@{name} stands before the first step: its title, behind ##, comes first"));
         };
@@ -167,6 +171,23 @@ impl Reader {
             }
         }
         step.set_up.settings.clone_from(&self.settings);
+        Ok(())
+    }
+
+    /// The model of which the lesson speaks.
+    fn model(&mut self, name: &str) -> Result<(), String> {
+        if !self.steps.is_empty() || self.model.is_some() {
+            return Err(
+                "@model stands once, before the first step: it is that of the whole lesson".to_owned()
+            );
+        }
+        if name.is_empty() {
+            return Err(
+                "@model needs a name behind it: built-in, or the model's name as the window shows it"
+                    .to_owned(),
+            );
+        }
+        self.model = Some(name.to_owned());
         Ok(())
     }
 
@@ -212,7 +233,7 @@ impl Reader {
             let reason = "a lesson needs a step: a title behind ##, and text below it".to_owned();
             return Err(LessonError { line: self.line, reason });
         }
-        Ok(Lesson { title, about: self.about.join(" "), steps: self.steps })
+        Ok(Lesson { title, about: self.about.join(" "), model: self.model, steps: self.steps })
     }
 }
 
@@ -243,7 +264,7 @@ mod tests {
     use crate::decoding::StrategyKind;
     use crate::ui::pane::Pane;
 
-    const LESSON: &str = "# A title\nWhat it is\nabout.\n\n## First\nSome text\nthat goes on.\n\nAnother paragraph.\n\
+    const LESSON: &str = "# A title\nWhat it is\nabout.\n@model fables\n\n## First\nSome text\nthat goes on.\n\nAnother paragraph.\n\
         @prompt Once\\nupon\n@strategy sample\n@set top-k = 5\n@pane kv-cache\n@select prompt 2\n\n## Second\nText.\n\
         @set temperature = 0.5\n@view limits\n@colour rank\n@ask Which?\n- One :: No.\n+ Two :: Yes: two.\n@run both-ways\n";
 
@@ -251,6 +272,7 @@ mod tests {
     fn a_lesson_is_read_and_its_settings_add_up() {
         let lesson = parse(LESSON).expect("it is right");
         assert_eq!((lesson.title.as_str(), lesson.about.as_str()), ("A title", "What it is about."));
+        assert_eq!(lesson.model.as_deref(), Some("fables"));
         let [first, second] = &lesson.steps[..] else { panic!("two steps") };
         assert_eq!(first.paragraphs, ["Some text that goes on.", "Another paragraph."]);
         assert_eq!(first.set_up.prompt.as_deref(), Some("Once\nupon"));
@@ -287,6 +309,8 @@ mod tests {
             ("# T\n## S\ntext\n@ask Why?\n## Next\ntext\n", 4, "two answers or more"),
             ("# T\n## S\n@pane text\n", 2, "says nothing"),
             ("# T\n### S\n", 2, "titles of its steps behind ##"),
+            ("# T\n@model\n", 2, "needs a name"),
+            ("# T\n## S\n@model x\n", 3, "before the first step"),
         ] {
             let error = parse(wrong).expect_err(wrong);
             assert_eq!(error.line, line, "{wrong}: {error}");

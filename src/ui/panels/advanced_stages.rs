@@ -9,8 +9,8 @@ use crate::decoding::{
 use crate::ui::controls::{group, list, number, slider};
 use crate::ui::widgets::hint;
 
-/// Shows those that apply to the strategy.
-pub(super) fn show(ui: &mut Ui, decoding: &mut DecodingSettings) {
+/// Shows those that apply to the strategy; `opens_grammar` brings the grammar into sight.
+pub(super) fn show(ui: &mut Ui, decoding: &mut DecodingSettings, opens_grammar: bool) {
     let draws = decoding.picks() == Picking::Sample;
     let single = decoding.strategy == StrategyKind::Sample;
     let stages = &mut decoding.stages;
@@ -19,7 +19,7 @@ pub(super) fn show(ui: &mut Ui, decoding: &mut DecodingSettings) {
     }
     dry(ui, &mut stages.dry);
     tokens(ui, stages);
-    grammar::show(ui, &mut stages.grammar);
+    grammar::show(ui, &mut stages.grammar, opens_grammar);
 }
 
 /// The stages that cut by probability; only a draw looks at them, and mirostat follows a single text alone.

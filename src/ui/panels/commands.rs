@@ -11,6 +11,7 @@ use crate::session::ModelSource;
 use crate::ui::action::Action;
 use crate::ui::arrangement::Preset;
 use crate::ui::connect_card::ConnectAction;
+use crate::ui::earlier::Replaced;
 use crate::ui::exports::Export;
 use crate::ui::get_card::GetAction;
 use crate::ui::keyboard::SHORTCUTS;
@@ -58,7 +59,8 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
     }
     let tables = Pane::ALL.into_iter().filter(|pane| pane.has_table()).map(Export::Table);
     for export in std::iter::once(Export::Page).chain(tables).chain(Pane::ALL.map(Export::Picture)) {
-        add(format!("{}…", export.title(run)), Action::Export(export));
+        let ending = export.extension().to_uppercase();
+        add(format!("{} ({ending})…", export.title(run)), Action::Export(export));
     }
     for (index, lesson) in built_in().iter().enumerate() {
         add(format!("Lesson {}: {}", index + 1, lesson.title), Action::BeginLesson(Arc::clone(lesson)));
@@ -75,6 +77,14 @@ pub(super) fn all(scene: &Scene<'_>) -> Vec<Named> {
     add("Hold another model against lane A…".to_owned(), Action::Second(SecondAction::Choose));
     add("Chat: on or off".to_owned(), Action::ToggleChat);
     add("Begin a new conversation".to_owned(), Action::NewConversation);
+    for (what, name) in [
+        (Replaced::Run, "Bring the earlier run back"),
+        (Replaced::Talk, "Bring the earlier conversation back"),
+    ] {
+        if scene.state.earlier.has(what) {
+            add(name.to_owned(), Action::BringBack(what));
+        }
+    }
     if let Some(run) = scene.run() {
         add("Copy the text".to_owned(), Action::Copy(run.text()));
     }

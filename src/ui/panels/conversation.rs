@@ -3,6 +3,7 @@
 use egui::{CornerRadius, Frame, Label, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use crate::session::Switch;
+use crate::ui::action::Action;
 use crate::ui::format;
 use crate::ui::icons::Icon;
 use crate::ui::scene::Scene;
@@ -19,8 +20,8 @@ const TURNS_HEIGHTS: [f32; 2] = [72.0, 210.0];
 
 /// Shows what was said before.
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    let remembered = &mut scene.state.remembered;
-    let talk = &mut remembered.talk;
+    let Scene { state, actions, .. } = scene;
+    let talk = &mut state.remembered.talk;
     ui.horizontal(|ui| {
         let turns = talk.all().count();
         let title = if turns == 0 {
@@ -32,7 +33,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         if turns > 0 {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if icon_button(ui, Icon::Plus, "Begin a new conversation").clicked() {
-                    talk.begin_anew();
+                    actions.push(Action::NewConversation);
                 }
             });
         }
@@ -48,7 +49,6 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if count == 0 {
         return;
     }
-    let mut back_to = None;
     // The editor below stays in sight, however long they talk.
     let [least, most] = TURNS_HEIGHTS;
     let height = (TURNS_SHARE * ui.ctx().content_rect().height()).clamp(least, most);
@@ -58,13 +58,10 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         for (place, turn) in talk.all().enumerate() {
             let is_newest = place + 1 == count && talk.newest.is_some();
             if show_turn(ui, place, turn, is_newest) {
-                back_to = Some(place);
+                actions.push(Action::AskAnew(place));
             }
         }
     });
-    if let Some(asked) = back_to.and_then(|place| talk.back_to(place)) {
-        remembered.prompt = asked;
-    }
 }
 
 /// The switches that the template reads.
@@ -105,7 +102,9 @@ fn show_turn(ui: &mut Ui, place: usize, turn: &Turn, is_newest: bool) -> bool {
             let label = format!("Go back to question {}", place + 1);
             let response = icon_button(ui, Icon::Reset, &label);
             again = response
-                .on_hover_text("Edit this question and ask from here; what came after goes")
+                .on_hover_text(
+                    "Edit this question and ask from here; what came after goes, and can be brought back (U)",
+                )
                 .clicked();
         });
         match turn.answer.as_str() {

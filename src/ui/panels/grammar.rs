@@ -2,15 +2,22 @@
 
 use egui::{RichText, ScrollArea, TextEdit, Ui};
 
-use crate::decoding::{GrammarKind, GrammarSettings};
+use crate::decoding::{GrammarKind, GrammarSettings, StrategyKind};
 use crate::session::grammar_problem;
-use crate::ui::controls::group;
+use crate::ui::controls::{GroupState, group_in};
+use crate::ui::scene::Scene;
 use crate::ui::theme::{mono, palette, size};
 use crate::ui::widgets::{hint, segmented};
 
 /// Shows the group.
-pub(super) fn show(ui: &mut Ui, grammar: &mut GrammarSettings) {
-    group(ui, "Grammar", grammar.kind != GrammarKind::None, |ui| {
+pub(super) fn show(ui: &mut Ui, grammar: &mut GrammarSettings, opens: bool) {
+    let broken = problem(ui, grammar);
+    let state = match (&broken, grammar.kind) {
+        (Some(_), _) => GroupState::Broken,
+        (None, GrammarKind::None) => GroupState::Off,
+        (None, _) => GroupState::On,
+    };
+    group_in(ui, "Grammar", state, opens, |ui| {
         let choices = [
             (GrammarKind::None, "None"),
             (GrammarKind::Gbnf, "GBNF"),
@@ -41,7 +48,7 @@ pub(super) fn show(ui: &mut Ui, grammar: &mut GrammarSettings) {
             .on_hover_text(
                 "Leaves a model's thinking free, which the prompt or the model opens by a marker such as <think>, and begins with the answer behind it. Until then the text may not end.",
             );
-        if let Some(problem) = problem(ui, grammar) {
+        if let Some(problem) = &broken {
             let text = RichText::new(problem).size(size::SMALL).color(palette(ui).error);
             ui.add(egui::Label::new(text).wrap());
         }
@@ -71,6 +78,23 @@ fn example(kind: GrammarKind) -> &'static str {
         }
         GrammarKind::Regex => "[A-Z][a-z]+( [a-z]+)*\\.",
     }
+}
+
+/// Says above the buttons that run that the grammar keeps a run from beginning, and leads there.
+pub(super) fn warn(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let decoding = &scene.state.remembered.decoding;
+    // Contrastive search has no stages.
+    if decoding.strategy == StrategyKind::Contrastive || problem(ui, &decoding.stages.grammar).is_none() {
+        return;
+    }
+    ui.horizontal(|ui| {
+        let words = RichText::new("The grammar is broken").size(size::SMALL).color(palette(ui).error);
+        ui.label(words);
+        let show = ui.button(RichText::new("Show it").size(size::SMALL));
+        if show.on_hover_text("No run begins with it: mend it, or choose None").clicked() {
+            scene.state.show_grammar = true;
+        }
+    });
 }
 
 /// What is wrong with the grammar, found out anew only when it changed.

@@ -18,7 +18,7 @@ use crate::ui::table;
 use crate::ui::theme::{Palette, palette, semibold, size, space};
 use crate::ui::token_job::large_token;
 use crate::ui::token_text;
-use crate::ui::widgets::{caption, empty, fact, hint, icon_toggle, section};
+use crate::ui::widgets::{caption, empty, fact, focus_ring, follow_focus, hint, icon_toggle, section};
 
 /// Shows the panel.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -72,6 +72,7 @@ fn scrolled(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
         ui.spacing_mut().item_spacing.y = space::XS;
         ui.spacing_mut().interact_size.y = 18.0;
         add(ui);
+        follow_focus(ui);
     });
 }
 
@@ -139,6 +140,7 @@ fn alternatives(ui: &mut Ui, scene: &mut Scene<'_>, index: usize, node: &Node) {
             let stroke = egui::Stroke::new(1.0, palette.accent);
             ui.painter().rect_stroke(back, CornerRadius::same(4), stroke, egui::StrokeKind::Inside);
         }
+        focus_ring(ui, &response, back);
         let ink = if response.hovered() { palette.accent } else { palette.tertiary };
         Icon::Branch.paint(ui.painter(), pos2(rect.left() + 6.0, rect.center().y), 0.7, ink);
         let words = Rect::from_min_max(
@@ -169,7 +171,7 @@ fn numbers(ui: &mut Ui, run: &Run, node: &Node) {
     if let Some(chosen) = node.chosen().filter(|_| !chooses) {
         number(&definitions::CHOSEN_FROM, &format::probability(chosen.probability));
     }
-    number(&definitions::SURPRISAL, &format!("{:.3} nats", -node.log_probability));
+    number(&definitions::SURPRISAL, &format!("{:.3} nats", 0.0 - node.log_probability));
     let unit = if served { " nats" } else { "" };
     number(&definitions::LOGIT, &format!("{}{unit}", format::value(node.logit)));
     number(

@@ -5,6 +5,7 @@ use egui::{
     vec2,
 };
 
+use crate::session::{ModelSource, Status};
 use crate::ui::action::Action;
 use crate::ui::following::{Following, Towards};
 use crate::ui::icons::Icon;
@@ -63,6 +64,10 @@ fn head(ui: &mut Ui, scene: &mut Scene<'_>, following: &Following) {
 fn content(ui: &mut Ui, scene: &mut Scene<'_>, following: &mut Following) {
     let palette = palette(ui);
     let step = following.step().clone();
+    let is_about = scene.view.loaded.as_ref().is_some_and(|loaded| following.lesson.is_about(&loaded.model));
+    if !is_about {
+        another_model(ui, scene, following);
+    }
     ui.label(caption(ui, &format!("{} of {}", following.at + 1, following.lesson.steps.len())));
     let title = RichText::new(&step.title).font(semibold(size::TITLE)).color(palette.text);
     ui.add(egui::Label::new(title).wrap());
@@ -75,16 +80,63 @@ fn content(ui: &mut Ui, scene: &mut Scene<'_>, following: &mut Following) {
         ask(ui, question, following);
     }
     if step.run.is_some() {
-        run(ui, scene, following, &step, ran);
+        run(ui, scene, following, &step, (ran, is_about));
     }
     let answer = following.answer().zip(step.question.as_ref());
     if let Some((answer, question)) = answer.filter(|_| ran || step.run.is_none()) {
-        let shown = explain(ui, &question.answers[answer]);
+        let shown = if is_about { explain(ui, &question.answers[answer]) } else { unjudged(ui) };
         if following.explained != Some(following.at) {
             following.explained = Some(following.at);
             shown.scroll_to_me(Some(egui::Align::BOTTOM));
         }
     }
+}
+
+/// Says that another model than the lesson's is open, or none.
+fn another_model(ui: &mut Ui, scene: &mut Scene<'_>, following: &Following) {
+    let palette = palette(ui);
+    let lesson = &following.lesson;
+    let of = lesson.model_words();
+    let words = match (&of, &scene.view.loaded) {
+        (Some(of), Some(loaded)) => format!(
+            "This lesson was written for {of}. “{}” has other tokens and other numbers: what is said here of them \
+             need not hold, and no answer is judged.",
+            loaded.model.name
+        ),
+        (Some(of), None) => format!("No model is open. This lesson was written for {of}."),
+        (None, _) => "No model is open: the lesson needs one to run.".to_owned(),
+    };
+    let frame = Frame::new()
+        .fill(palette.raised)
+        .stroke(Stroke::new(1.0, palette.warning))
+        .corner_radius(RADIUS)
+        .inner_margin(Margin::symmetric(12, 10));
+    frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = space::S;
+        let text = RichText::new(words).size(size::SMALL).color(palette.text);
+        ui.add(egui::Label::new(text).wrap());
+        if matches!(scene.view.status, Status::Loading { .. }) {
+            return;
+        }
+        let width = ui.available_width();
+        let (label, action) = if lesson.is_about_built_in() || of.is_none() {
+            ("Open the demonstration model", Action::Load(ModelSource::BuiltIn))
+        } else {
+            ("Open model…", Action::ShowOpen)
+        };
+        if action_button(ui, Icon::Logo, label, Emphasis::Secondary, width).clicked() {
+            scene.actions.push(action);
+        }
+    });
+}
+
+/// In place of a judgement: with another model the answer may be another one.
+fn unjudged(ui: &mut Ui) -> egui::Response {
+    hint(
+        ui,
+        "Not judged: the answers are about another model than the one that ran. See for yourself what this one did.",
+    )
 }
 
 /// The question, with its answers to choose from.
@@ -127,14 +179,20 @@ fn choice(ui: &mut Ui, text: &str, on: bool) -> bool {
 }
 
 /// The button that runs, once the question is answered.
-fn run(ui: &mut Ui, scene: &mut Scene<'_>, following: &Following, step: &Step, ran: bool) {
+fn run(
+    ui: &mut Ui,
+    scene: &mut Scene<'_>,
+    following: &Following,
+    step: &Step,
+    (ran, is_about): (bool, bool),
+) {
     let Some(kind) = step.run else { return };
     let (icon, label) = match kind {
         RunKind::ToTheEnd => (Icon::Play, "Run it"),
         RunKind::OneStep => (Icon::Step, "One step"),
         RunKind::BothWays => (Icon::Play, "Measure both ways"),
     };
-    let answered = step.question.is_none() || following.answer().is_some();
+    let answered = step.question.is_none() || following.answer().is_some() || !is_about;
     let problem = problem(scene, kind);
     let under_way = following.has_begun() && !ran && problem.is_none() && is_busy(scene, kind);
     ui.add_space(space::XS);
@@ -158,7 +216,7 @@ fn run(ui: &mut Ui, scene: &mut Scene<'_>, following: &Following, step: &Step, r
 /// What keeps a step from being run.
 fn problem(scene: &Scene<'_>, kind: RunKind) -> Option<&'static str> {
     if scene.view.loaded.is_none() {
-        return Some("Open a model first. These lessons are written for the demonstration model.");
+        return Some("Open a model first.");
     }
     let has_text = scene.run().is_some_and(|run| !run.line.is_empty());
     let own = scene.state.origin == Origin::Worker;
@@ -170,10 +228,7 @@ fn is_busy(scene: &Scene<'_>, kind: RunKind) -> bool {
     match kind {
         RunKind::BothWays => scene.view.comparison.as_ref().is_none_or(|comparison| !comparison.ended),
         RunKind::ToTheEnd | RunKind::OneStep => {
-            matches!(
-                scene.view.status,
-                crate::session::Status::Initiating { .. } | crate::session::Status::Running
-            )
+            matches!(scene.view.status, Status::Initiating { .. } | Status::Running)
         }
     }
 }

@@ -100,6 +100,9 @@ fn messages(ui: &mut Ui, card: &ModelCard) {
 }
 
 fn model(ui: &mut Ui, card: &ModelCard) {
+    if says_nothing(card) {
+        return;
+    }
     section(ui, "Model");
     ui.spacing_mut().item_spacing.y = 0.0;
     let facts = &card.facts;
@@ -140,6 +143,21 @@ fn model(ui: &mut Ui, card: &ModelCard) {
     if facts.drafting_head {
         text(ui, "Drafting head", "yes");
     }
+}
+
+/// Whether the headers of a broken file tell nothing of a model.
+fn says_nothing(card: &ModelCard) -> bool {
+    let facts = &card.facts;
+    let bytes: u64 = facts.files.iter().map(|file| file.bytes).sum();
+    let sizes = &facts.architecture;
+    let known = [sizes.layers, sizes.width, sizes.feed_forward_width, sizes.vocabulary, sizes.context];
+    facts.named_family().is_none()
+        && facts.parameters == 0
+        && facts.formats.is_empty()
+        && bytes == 0
+        && known.iter().all(Option::is_none)
+        && facts.tokenizer.is_none()
+        && !facts.supported
 }
 
 /// A fact that a broken file may not tell; then it is left out.

@@ -6,10 +6,11 @@ use egui::{Align2, Area, Frame, Margin, Order, RichText, Stroke, Ui, vec2};
 
 use crate::session::{Notice, Severity};
 use crate::ui::action::Action;
+use crate::ui::earlier::{OFFERED, Replaced};
 use crate::ui::icons::Icon;
 use crate::ui::scene::Scene;
 use crate::ui::state::Toast;
-use crate::ui::theme::{Palette, palette, regular, semibold, size, space};
+use crate::ui::theme::{Palette, palette, regular, semibold, size, space, timeline_height};
 use crate::ui::widgets::{self, hint, icon_button};
 
 /// Seconds that a toast stays; errors stay until they are closed.
@@ -50,6 +51,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if !scene.state.cards.notices {
         return;
     }
+    scene.state.notices_read = scene.view.told();
     let card = widgets::card(ui, "notices", 480.0, |ui| {
         ui.label(RichText::new("Notices").font(semibold(size::TITLE)).color(palette(ui).text));
         if scene.view.notices.is_empty() {
@@ -83,19 +85,28 @@ fn toasts(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
     let floats =
         |toast: &Toast| view.notice(toast.notice).is_some_and(|notice| notice.severity != Severity::Error);
-    if !scene.state.toasts.iter().any(floats) {
+    let earlier = &mut scene.state.earlier;
+    earlier.offered = earlier.offered.filter(|(what, since)| earlier.has(*what) && now - since < OFFERED);
+    let offered = earlier.offered;
+    if !scene.state.toasts.iter().any(floats) && offered.is_none() {
         return;
     }
     let next = scene.state.toasts.iter().map(|toast| STAYS - (now - toast.born)).filter(|left| *left > 0.0);
+    let next = next.chain(offered.map(|(_, since)| OFFERED - (now - since)));
     if let Some(left) = next.reduce(f64::min) {
         ui.ctx().request_repaint_after(Duration::from_secs_f64(left + 0.05));
     }
     let mut closed = None;
+    // Over the timeline they would hide the newest steps.
+    let above = timeline_height(ui.ctx().content_rect().height()) + space::S;
     Area::new(egui::Id::unique("toasts"))
         .order(Order::Foreground)
-        .anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -16.0))
+        .anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -above))
         .show(ui.ctx(), |ui| {
             ui.spacing_mut().item_spacing.y = space::S;
+            if let Some((what, _)) = offered {
+                offer(ui, scene, what);
+            }
             for (index, toast) in scene.state.toasts.iter().enumerate().filter(|(_, toast)| floats(toast)) {
                 let Some(notice) = view.notice(toast.notice) else { continue };
                 let frame = Frame::popup(ui.style()).inner_margin(Margin::symmetric(12, 10));
@@ -114,6 +125,27 @@ fn toasts(ui: &mut Ui, scene: &mut Scene<'_>) {
     if let Some(index) = closed {
         scene.state.toasts.remove(index);
     }
+}
+
+/// Offers to bring back what was replaced.
+fn offer(ui: &mut Ui, scene: &mut Scene<'_>, what: Replaced) {
+    let words = match what {
+        Replaced::Run => "The earlier run was replaced",
+        Replaced::Talk => "The earlier conversation was put away",
+    };
+    let frame = Frame::popup(ui.style()).inner_margin(Margin { left: 12, right: 6, top: 5, bottom: 5 });
+    frame.stroke(Stroke::new(1.0, palette(ui).outline)).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(words).size(size::SMALL).color(palette(ui).text));
+            let back = ui.button(RichText::new("Bring it back").size(size::SMALL));
+            if back.on_hover_text("What is on show now can be brought back as well (U)").clicked() {
+                scene.actions.push(Action::BringBack(what));
+            }
+            if icon_button(ui, Icon::Cross, "Close the offer").clicked() {
+                scene.state.earlier.offered = None;
+            }
+        });
+    });
 }
 
 /// A notice with at most so many lines of detail, and a button to copy it beside those of `more`.

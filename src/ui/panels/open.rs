@@ -47,6 +47,9 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
             .hint_text("/path/to/a/model or /path/to/a/trace.json")
             .align(Align2::LEFT_CENTER);
         let response = ui.add_sized(vec2(width, 32.0), edit).accessible_name("Model path");
+        if response.changed() {
+            scene.state.cards.open_problem = None;
+        }
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         let path = scene.state.cards.open_path.trim().trim_matches('"').to_owned();
         ui.add_enabled_ui(!path.is_empty(), |ui| {
@@ -56,6 +59,7 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
             }
         });
     });
+    problem(ui, scene);
     ui.add_space(space::XS);
     model_card::precision(ui, scene);
     ui.add_space(space::XS);
@@ -70,6 +74,16 @@ fn card(ui: &mut Ui, scene: &mut Scene<'_>) {
     if built_in.on_hover_text("A small model that tells fairy tales").clicked() {
         scene.actions.push(Action::Open(ModelSource::BuiltIn));
     }
+}
+
+/// Why the path led to nothing.
+fn problem(ui: &mut Ui, scene: &Scene<'_>) {
+    let Some(notice) = &scene.state.cards.open_problem else { return };
+    let palette = palette(ui);
+    ui.label(RichText::new(&notice.title).font(semibold(size::BODY)).color(palette.error));
+    let detail = RichText::new(&notice.detail).size(size::SMALL).color(palette.text);
+    let shown = ui.add(egui::Label::new(detail).wrap().selectable(true));
+    shown.scroll_to_me(None);
 }
 
 /// The models opened before, wherever they are, as a menu: a list of them would come and go with what is found.

@@ -26,6 +26,8 @@ pub(super) struct Phase {
     pub share: Option<f32>,
     /// What the chevron says below the title, the weightier parts first.
     pub figure: String,
+    /// The same where that has no room; `None` leaves its last parts out.
+    pub brief: Option<String>,
     pub goes_in: &'static str,
     pub happens: &'static str,
     pub comes_out: &'static str,

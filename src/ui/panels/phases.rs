@@ -151,6 +151,9 @@ fn words(ui: &Ui, rect: Rect, phase: &Phase, text_left: f32, low: bool) {
     let mut figure = phase.figure.as_str();
     let width =
         |text: &str| painter.layout_no_wrap(text.to_owned(), regular(size::SMALL), figure_color).size().x;
+    if let Some(brief) = phase.brief.as_deref().filter(|_| width(figure) > room) {
+        figure = brief;
+    }
     // The parts of a figure come in the order of their weight: those that do not fit are left out.
     while let Some((shorter, _)) = figure.rsplit_once(" · ").filter(|_| width(figure) > room) {
         figure = shorter;
@@ -246,6 +249,7 @@ fn load(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
         goes_in: "A model's files: configuration, weights, tokenizer.",
         happens: "Checks every tensor and copies the weights to the GPU, in their stored format.",
         comes_out: "A decoder on the GPU, ready for tokens.",
+        brief: None,
         facts: Vec::new(),
     };
     if let Status::Loading { part, share, .. } = scene.view.status {
@@ -291,6 +295,7 @@ fn tokenise(scene: &Scene<'_>) -> Phase {
         goes_in: "The prompt, as text.",
         happens: "Cuts the text into pieces of the vocabulary, on the CPU.",
         comes_out: "Token ids, one for each piece.",
+        brief: None,
         facts: Vec::new(),
     };
     if let Some(run) = scene.run() {
@@ -316,6 +321,7 @@ fn initiation(scene: &Scene<'_>, elapsed: Option<f64>) -> Phase {
         goes_in: "All prompt tokens at once.",
         happens: Kept::of(scene).initiation(),
         comes_out: "The logits after the last prompt token: they choose the first new token.",
+        brief: None,
         facts: Vec::new(),
     };
     if let Some(Initiation { done, total }) = scene.view.initiating() {
@@ -365,6 +371,7 @@ fn step(scene: &Scene<'_>) -> Phase {
         goes_in: Kept::of(scene).step_input(),
         happens: "One pass through the decoder for each token, until a stop text, EOS or the maximum.",
         comes_out: "One row of logits, from which the strategy chooses the next token.",
+        brief: None,
         facts: Vec::new(),
     };
     let Some(run) = scene.run().filter(|run| !run.line.is_empty()) else { return phase };
@@ -397,9 +404,10 @@ fn step(scene: &Scene<'_>) -> Phase {
     let all = run.phases.incremental_steps;
     if all > line.passes {
         let seconds = format::seconds(run.phases.incremental.seconds);
-        phase
-            .facts
-            .push((&definitions::ALL_LINES, format!("{} passes · {seconds}", format::count(all as u64))));
+        phase.facts.push((
+            &definitions::ALL_LINES,
+            format!("{} {} · {seconds}", format::count(all as u64), if all == 1 { "pass" } else { "passes" }),
+        ));
     }
     phase
 }
@@ -414,12 +422,17 @@ fn text(scene: &Scene<'_>) -> Phase {
         goes_in: "The chosen ids, one at a time.",
         happens: "Turns ids back into text (detokenise). Bytes of a split character are held until it is whole.",
         comes_out: "The text, and the reason why it ended.",
+        brief: None,
         facts: Vec::new(),
     };
     let Some(run) = scene.run().filter(|run| !run.line.is_empty()) else { return phase };
     phase.progress = if run.stop.is_some() { Progress::Done } else { Progress::Active };
     phase.figure = match run.stop {
-        Some(stop) => format!("{} · {}", format::plural(run.line.len(), "token"), stop_words(stop)),
+        Some(stop) => {
+            let tokens = format::plural(run.line.len(), "token");
+            phase.brief = Some(format!("{tokens} · {}", brief_stop(stop)));
+            format!("{tokens} · {}", stop_words(stop))
+        }
         None => {
             let characters: usize = run.line_nodes().map(|node| node.text.chars().count()).sum();
             let tokens = format::plural(run.line.len(), "token");
@@ -447,6 +460,19 @@ pub(crate) fn stop_words(stop: StopReason) -> &'static str {
         StopReason::ContextFull => "context is full",
         StopReason::Cancelled => "stopped by you",
         StopReason::Failed => "failed; see notices",
+    }
+}
+
+/// The same where there is little room.
+fn brief_stop(stop: StopReason) -> &'static str {
+    match stop {
+        StopReason::Eos => "EOS",
+        StopReason::Grammar => "grammar's end",
+        StopReason::StopText => "stop text",
+        StopReason::MaxTokens => "maximum",
+        StopReason::ContextFull => "context full",
+        StopReason::Cancelled => "stopped",
+        StopReason::Failed => "failed",
     }
 }
 

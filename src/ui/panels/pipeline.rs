@@ -203,12 +203,12 @@ fn row(
             fill_cell(&cell, column.kind, candidate, style.rank, chosen, palette);
         }
     }
-    let way = "Click to go on from here with this token";
+    let way = format!("Id {}. Click to go on from here with this token", candidate.token);
     let words = match cutter {
         Some(stage) => format!("Cut by {} {}. {way}", stage.name, stage.setting),
-        None if by_hand => "The token that you chose".to_owned(),
-        None if chosen => "The chosen token".to_owned(),
-        None => way.to_owned(),
+        None if by_hand => format!("Id {}. The token that you chose", candidate.token),
+        None if chosen => format!("Id {}. The chosen token", candidate.token),
+        None => way,
     };
     (response, words)
 }
@@ -240,7 +240,9 @@ fn fill_cell(cell: &Cell, kind: Kind, candidate: &Candidate, rank: &str, chosen:
         Kind::Rank => number(rank, palette.tertiary),
         Kind::Token => {
             let token = token_text::of_candidate(candidate);
-            let galley = cell.painter.layout_job(white_space_job(&token, text_color, palette.tertiary));
+            let mut job = white_space_job(&token, text_color, palette.tertiary);
+            job.wrap = egui::text::TextWrapping::truncate_at_width(cell.rect.width().max(8.0));
+            let galley = cell.painter.layout_job(job);
             let at = pos2(cell.rect.left(), y - galley.size().y / 2.0);
             cell.painter.galley(at, galley, text_color);
         }
@@ -332,8 +334,9 @@ fn others(ui: &mut Ui, run: &Run, node: &Node, columns: &Columns, width: f32) {
         }
     }
     definition.explain(response.on_hover_text(format!(
-        "{} entries, {} of them kept by every stage",
+        "{} {}, {} of them kept by every stage",
         format::count(others.count as u64),
+        if others.count == 1 { "entry" } else { "entries" },
         format::count(others.kept as u64)
     )));
 }

@@ -1,17 +1,19 @@
 //! The left panel: prompt, strategy, settings, and the buttons that run.
 
-use egui::{Frame, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Frame, Key, KeyboardShortcut, Margin, Modifiers, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::conversation;
+use super::grammar;
 use super::run_buttons::run_buttons;
 use super::served;
 use super::settings;
 use crate::session::View;
+use crate::ui::action::Action;
 use crate::ui::definitions;
 use crate::ui::format;
 use crate::ui::scene::Scene;
 use crate::ui::theme::{NARROW, mono, palette, size, space};
-use crate::ui::widgets::section;
+use crate::ui::widgets::{follow_focus, hint, section};
 
 /// Shows the panel.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -19,6 +21,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     if ui.ctx().content_rect().width() >= NARROW {
         let frame = Frame::new().inner_margin(Margin::symmetric(16, 12));
         egui::Panel::bottom("run buttons").frame(frame).show(ui, |ui| {
+            grammar::warn(ui, scene);
             let width = ui.available_width();
             let small = (width - 2.0 * space::S) * 0.28;
             ui.horizontal(|ui| run_buttons(ui, scene, &[width - 2.0 * small - 2.0 * space::S, small, small]));
@@ -28,11 +31,15 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             Frame::new().inner_margin(Margin::symmetric(16, 12)).show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = space::S;
+                if ui.ctx().content_rect().width() < NARROW {
+                    grammar::warn(ui, scene);
+                }
                 editor(ui, scene);
                 ui.add_space(space::S);
                 served::show(ui, scene);
                 settings::show(ui, scene);
             });
+            follow_focus(ui);
         });
     });
 }
@@ -69,15 +76,25 @@ fn editor(ui: &mut Ui, scene: &mut Scene<'_>) {
         true => "Your message",
         false => "What should the model continue?",
     };
+    let is_blank = remembered.prompt.trim().is_empty();
     let edit = TextEdit::multiline(&mut remembered.prompt)
         .font(mono(size::BODY))
         .desired_rows(4)
         .desired_width(f32::INFINITY)
         .margin(Margin::symmetric(10, 8))
         .hint_text(hint);
+    // As in all chats: Enter sends, and a line is made by Shift+Enter.
+    let edit = if chat { edit.return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter)) } else { edit };
     ScrollArea::vertical().id_salt("prompt").max_height(168.0).show(ui, |ui| {
-        ui.add_sized(vec2(ui.available_width(), 84.0), edit).accessible_name("Prompt");
+        let response = ui.add_sized(vec2(ui.available_width(), 84.0), edit).accessible_name("Prompt");
+        let sends = chat && response.has_focus() && !is_blank;
+        if sends && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter)) {
+            scene.actions.push(Action::Send);
+        }
     });
+    if chat {
+        self::hint(ui, "Enter sends · Shift+Enter begins a line");
+    }
     counted(ui, scene.view);
     let label = |text| RichText::new(text).size(size::SMALL).color(palette.secondary);
     ui.horizontal_wrapped(|ui| {

@@ -58,7 +58,7 @@ fn numbers(ui: &mut Ui, scene: &Scene<'_>, expectation: &Expectation) {
     let mut number = |definition, value: &str| drop(fact(ui, sent::definition(run, definition), value));
     number(&definitions::PROMPT_RANK, &format::rank(expectation.rank, run.model.vocabulary));
     number(&definitions::PROMPT_PROBABILITY, &format::probability(expectation.log_probability.exp()));
-    number(&definitions::SURPRISAL, &format!("{:.3} nats", -expectation.log_probability));
+    number(&definitions::SURPRISAL, &format!("{:.3} nats", 0.0 - expectation.log_probability));
     number(&definitions::LOGIT, &format::value(expectation.logit));
     number(&definitions::ENTROPY, &format!("{:.3} nats", expectation.entropy));
 }

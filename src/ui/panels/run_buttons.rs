@@ -39,8 +39,12 @@ pub(super) fn run_buttons(ui: &mut Ui, scene: &mut Scene<'_>, widths: &[f32; 3])
     let running = matches!(scene.view.status, Status::Initiating { .. } | Status::Running);
     ui.add_enabled_ui(ready && !running && (asks || scene.view.has_live_run()), |ui| {
         let response = action_button(ui, Icon::Step, "Step", Emphasis::Secondary, widths[1]);
-        if response.on_hover_text("One step, then pause (S)").clicked() {
-            scene.actions.push(Action::StepOnce);
+        let (action, hint) = match scene.view.status {
+            Status::Ready => (Action::StepAnew, "The first step of a new run, then pause (S)"),
+            _ => (Action::StepOnce, "One step, then pause (S)"),
+        };
+        if response.on_hover_text(hint).clicked() {
+            scene.actions.push(action);
         }
     });
     ui.add_enabled_ui(scene.view.has_live_run(), |ui| {

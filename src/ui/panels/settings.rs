@@ -11,9 +11,12 @@ use super::strategy;
 use super::what_if;
 use crate::decoding::settings::{CacheUse, EosRule};
 use crate::decoding::{DecodingSettings, Picking, StageSettings, StrategyKind};
-use crate::session::{ServerFacts, own_settings};
+use crate::session::{ServerFacts, lane_letter, own_settings};
+use crate::ui::action::Action;
 use crate::ui::controls::{number, row, slider};
+use crate::ui::format;
 use crate::ui::icons::Icon;
+use crate::ui::lanes::LaneAction;
 use crate::ui::remembered::first_settings;
 use crate::ui::scene::Scene;
 use crate::ui::theme::{palette, size, space};
@@ -24,12 +27,14 @@ use crate::ui::widgets::{Emphasis, action_button, caption, hint, icon_button, se
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.spacing_mut().item_spacing.y = space::XS;
     heading(ui, &mut scene.state.remembered.decoding);
+    of_lane(ui, scene);
     own(ui, scene);
     strategy::show(ui, scene);
     let server = scene.view.loaded.as_ref().and_then(|loaded| loaded.server.as_ref());
     let is_served = server.is_some();
     ui.add_space(space::M);
     what_if::heading(ui, scene);
+    let opens_grammar = std::mem::take(&mut scene.state.show_grammar);
     let decoding = &mut scene.state.remembered.decoding;
     let staged = decoding.strategy != StrategyKind::Contrastive;
     if staged {
@@ -56,7 +61,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             hint(ui, server_stages::ALONE);
         }
         ui.add_enabled_ui(!by_server || server_stages::any_other(&decoding.stages), |ui| {
-            advanced_stages::show(ui, decoding);
+            advanced_stages::show(ui, decoding, opens_grammar);
         });
     } else {
         hint(ui, "Always reused: contrastive search keeps the hidden states of what is cached.");
@@ -75,6 +80,20 @@ fn heading(ui: &mut Ui, decoding: &mut DecodingSettings) {
             });
         }
     });
+}
+
+/// Says whose the settings are while they are a lane's, and ends that.
+fn of_lane(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let Some(lane) = scene.state.edited_lane else { return };
+    let letter = lane_letter(lane);
+    hint(ui, &format!("These are lane {letter}'s settings: what is changed here changes that lane."));
+    let width = ui.available_width();
+    let done =
+        action_button(ui, Icon::Check, &format!("Done with lane {letter}"), Emphasis::Secondary, width);
+    if done.on_hover_text("The settings stay, and change no lane any more").clicked() {
+        scene.actions.push(Action::Lane(LaneAction::Edit(lane)));
+    }
+    ui.add_space(space::XS);
 }
 
 /// Offers how the model's own files would decode.
@@ -102,10 +121,11 @@ fn own_words(own: &DecodingSettings) -> String {
     let neutral = StageSettings::default();
     let stages = &own.stages;
     let mut words = vec![match own.strategy {
-        StrategyKind::Beam => format!("{} beams", own.beam.beams),
+        StrategyKind::Beam => format::plural(own.beam.beams, "beam"),
         StrategyKind::Contrastive => format!(
-            "contrastive, {} candidates, α {}",
-            own.contrastive.candidates, own.contrastive.penalty_alpha
+            "contrastive, {}, α {}",
+            format::plural(own.contrastive.candidates, "candidate"),
+            own.contrastive.penalty_alpha
         ),
         strategy => strategy.name().to_owned(),
     }];
@@ -223,7 +243,11 @@ fn biases(ui: &mut Ui, biases: &mut BTreeMap<u32, f32>) {
             if icon_button(ui, Icon::Cross, &format!("Remove bias {}", index + 1)).clicked() {
                 removed = Some(index);
             }
-            let value = DragValue::new(bias).range(-100.0..=100.0).speed(0.1).min_size(vec2(48.0, 22.0));
+            let value = DragValue::new(bias)
+                .range(-100.0..=100.0)
+                .custom_formatter(|value, _| format::signed(&value.to_string()))
+                .speed(0.1)
+                .min_size(vec2(48.0, 22.0));
             let value = ui.add(value.custom_parser(typed.parser(ui))).labelled_by(label);
             let id = DragValue::new(id).speed(0.5).prefix("id ").min_size(vec2(64.0, 22.0));
             value | ui.add(id).accessible_name(format!("{name}, token id"))

@@ -6,7 +6,7 @@ use super::first_models;
 use super::scale::{COLOURINGS, Scale, legend, name};
 use super::segment_heading;
 use super::text_chip;
-use crate::session::Status;
+use crate::session::{ModelSource, Status};
 use crate::trace::Run;
 use crate::ui::action::Action;
 use crate::ui::chips::{self, Source};
@@ -75,7 +75,17 @@ fn nothing(ui: &mut Ui, scene: &mut Scene<'_>) {
             }
         }
         (_, None) => {
-            empty(ui, "No model yet", "Choose “Open model…”, or drop a model's folder on the window.");
+            let room = ui.available_size();
+            let height = (room.y / 2.0 + 32.0).min(room.y - 40.0).max(0.0);
+            ui.allocate_ui(vec2(room.x, height), |ui| {
+                empty(ui, "No model yet", "Choose “Open model…”, or drop a model's folder on the window.");
+            });
+            ui.vertical_centered(|ui| {
+                let label = "Open the built-in model";
+                if action_button(ui, Icon::Logo, label, Emphasis::Secondary, 248.0).clicked() {
+                    scene.actions.push(Action::Load(ModelSource::BuiltIn));
+                }
+            });
         }
     }
 }

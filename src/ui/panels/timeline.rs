@@ -73,10 +73,13 @@ struct Axis {
     /// Width of one step, gap included.
     pitch: f32,
     count: usize,
-    /// Seconds at the top.
+    /// Seconds at the top, of the longest step, and how many steps took more than the top.
     most_seconds: f64,
-    /// Nats at the top.
+    longest: f64,
+    cut: usize,
+    /// Nats at the top, and the most of any step.
     most_entropy: f32,
+    highest: f32,
 }
 
 impl Axis {
@@ -89,9 +92,28 @@ impl Axis {
         let mut seconds: Vec<f64> = run.line_nodes().skip(1).map(|node| node.timing.total_seconds).collect();
         seconds.sort_by(f64::total_cmp);
         // A single hiccup must not flatten all other bars: the top is the 98th percentile, and a little air.
-        let most_seconds = seconds.get(seconds.len().saturating_sub(1) * 98 / 100).map_or(1e-3, |s| s * 1.25);
-        let most_entropy = run.line_nodes().map(|node| node.entropy).fold(1.0, f32::max) * 1.1;
-        Self { initiation, steps, pitch, count, most_seconds, most_entropy }
+        let most_seconds =
+            seconds.get((seconds.len() * 98).div_ceil(100).saturating_sub(1)).map_or(1e-3, |s| s * 1.25);
+        let longest = seconds.last().copied().unwrap_or_default();
+        let cut = seconds.iter().filter(|seconds| **seconds > most_seconds).count();
+        let highest = run.line_nodes().skip(1).map(|node| node.entropy).fold(0.0, f32::max);
+        let most_entropy = highest.max(1.0) * 1.1;
+        Self { initiation, steps, pitch, count, most_seconds, longest, cut, most_entropy, highest }
+    }
+
+    /// What the bars' height means: the scale, the longest step, and how many bars are cut off.
+    fn time_words(&self) -> String {
+        let cut = match self.cut {
+            0 => String::new(),
+            cut => format!(" ({} cut off)", format::plural(cut, "bar")),
+        };
+        let (top, longest) = (format::seconds(self.most_seconds), format::seconds(self.longest));
+        format!("scale 0–{top} · longest {longest}{cut}")
+    }
+
+    /// What the line's height means.
+    fn entropy_words(&self) -> String {
+        format!("scale 0–{:.1} nats · highest {:.1}", self.most_entropy, self.highest)
     }
 
     /// The middle of a node's place; node 0 is initiation's.
@@ -111,6 +133,12 @@ impl Axis {
         }
     }
 
+    /// The step under a place, if there is one: beyond the last bar there is none.
+    fn step_at(&self, x: f32) -> Option<usize> {
+        (self.count == 0 || x <= self.steps.left() + self.pitch * self.count as f32).then(|| self.node_at(x))
+    }
+
+    /// The step nearest to a place.
     fn node_at(&self, x: f32) -> usize {
         if x < self.steps.left() {
             return 0;
@@ -194,6 +222,11 @@ fn bars(ui: &Ui, scene: &Scene<'_>, run: &Run, axis: &Axis, palette: &Palette) {
         let rect =
             Rect::from_min_max(pos2(from, top), pos2(from + (width - gap).max(1.0), axis.steps.bottom()));
         ui.painter().rect_filled(rect, CornerRadius::same(if width > 5.0 { 2 } else { 0 }), color);
+        if seconds > axis.most_seconds {
+            // A break near the top: the bar would go on.
+            let gap = Rect::from_x_y_ranges(rect.x_range(), top + 4.0..=top + 6.5);
+            ui.painter().rect_filled(gap, 0.0, palette.surface);
+        }
     };
     // Where several steps share a pixel, the longest is drawn.
     let together = (1.0 / axis.pitch).ceil().max(1.0) as usize;
@@ -237,20 +270,21 @@ fn entropy(ui: &Ui, run: &Run, axis: &Axis, palette: &Palette) {
 
 /// What the top of the steps stands for: the bars' time at the left end, the line's entropy at the right one. Both
 /// begin with 0 at the bottom.
-fn scales(ui: &Ui, axis: &Axis, palette: &Palette) {
+fn scales(ui: &mut Ui, axis: &Axis, palette: &Palette) {
     if axis.count == 0 {
         return;
     }
     let (left, right) = (axis.steps.left_top(), axis.steps.right_top());
     let line = Stroke::new(1.0, palette.line);
     ui.painter().hline(axis.steps.x_range(), axis.steps.top(), line);
-    let time = format!("up to {}", format::seconds(axis.most_seconds));
-    let entropy = format!("up to {:.1} nats", axis.most_entropy);
+    let (time, entropy) = (axis.time_words(), axis.entropy_words());
     for (at, align, text, color) in [
         (left, Align2::LEFT_BOTTOM, time, palette.accent),
         (right, Align2::RIGHT_BOTTOM, entropy, palette.second),
     ] {
-        ui.painter().text(at, align, text, regular(size::CAPTION), color);
+        let place = ui.painter().text(at, align, &text, regular(size::CAPTION), color);
+        let response = ui.interact(place, ui.scope_id().with(("scale", &text)), Sense::hover());
+        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("Scale: {text}")));
     }
 }
 
@@ -299,7 +333,11 @@ fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
     let area = axis.initiation.union(axis.steps);
     let response = ui.interact(area, ui.scope_id().with("scrub"), Sense::click_and_drag());
     response.widget_info(|| {
-        WidgetInfo::labeled(Role::Slider, true, format!("Timeline: {} steps", run.line.len()))
+        WidgetInfo::labeled(
+            Role::Slider,
+            true,
+            format!("Timeline: {}", format::plural(run.line.len(), "step")),
+        )
     });
     if run.line.is_empty() {
         return;
@@ -308,8 +346,7 @@ fn scrub(ui: &Ui, scene: &mut Scene<'_>, run: &Run, axis: &Axis) {
         if response.dragged() || response.clicked() {
             scene.actions.push(Action::Select(axis.node_at(pointer.x)));
         }
-    } else if let Some(pointer) = response.hover_pos() {
-        let index = axis.node_at(pointer.x);
+    } else if let Some(index) = response.hover_pos().and_then(|pointer| axis.step_at(pointer.x)) {
         scene.state.cursor.next_preview = Some(index);
         let node = &run.nodes[run.line[index]];
         response.on_hover_ui_at_pointer(|ui| {
@@ -335,6 +372,38 @@ mod tests {
         {
             assert_eq!(round_interval(least), interval);
         }
+    }
+
+    #[test]
+    fn the_scale_is_told_with_what_goes_beyond_it() {
+        let node = |seconds: f64, entropy: f32| {
+            let mut node = Node { entropy, ..Node::default() };
+            node.timing.total_seconds = seconds;
+            node
+        };
+        let axis = |times: &[f64]| {
+            let mut nodes = vec![node(9.0, 8.0)];
+            nodes.extend(times.iter().map(|&seconds| node(seconds, 2.0)));
+            let line = (0..nodes.len()).collect();
+            let run = Run { nodes, line, ..Run::default() };
+            Axis::new(Rect::from_min_size(pos2(0.0, 0.0), vec2(900.0, 80.0)), &run)
+        };
+        // Of 200 steps the 98th percentile takes 20 ms, so that the top is 25 ms; three take 80 ms.
+        let mut times = vec![0.02; 197];
+        times.extend([0.08; 3]);
+        assert_eq!(axis(&times).time_words(), "scale 0–25.0 ms · longest 80.0 ms (3 bars cut off)");
+        assert_eq!(axis(&[0.02; 9]).time_words(), "scale 0–25.0 ms · longest 20.0 ms");
+        assert_eq!(axis(&[0.01, 0.04]).cut, 0, "of few steps none is a hiccup");
+        assert_eq!(axis(&[0.02; 9]).entropy_words(), "scale 0–2.2 nats · highest 2.0");
+    }
+
+    #[test]
+    fn beyond_the_last_bar_there_is_no_step() {
+        let nodes = vec![Node::default(); 4];
+        let run = Run { nodes, line: (0..4).collect(), ..Run::default() };
+        let axis = Axis::new(Rect::from_min_size(pos2(16.0, 0.0), vec2(900.0, 80.0)), &run);
+        assert_eq!(axis.step_at(axis.x(3)), Some(3));
+        assert_eq!((axis.step_at(800.0), axis.node_at(800.0)), (None, 3), "a drag ends at the last");
     }
 
     #[test]

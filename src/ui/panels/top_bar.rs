@@ -18,6 +18,13 @@ use crate::ui::scene::Scene;
 use crate::ui::theme::{NARROW, palette, regular, semibold, size, space};
 use crate::ui::widgets::{Emphasis, action_button, combo_icon, icon_button, icon_toggle, one_line};
 
+/// Room for what stands at the right end, before that is known.
+const RIGHT_END: f32 = 360.0;
+
+/// What safe mode is.
+const SAFE: &str = "Begun with --safe-mode: everything is as at the first start, nothing is remembered, and the GPU gets its \
+                    plainest kernels.";
+
 /// Shows the bar.
 pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let palette = palette(ui);
@@ -28,6 +35,10 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         Icon::Logo.paint(ui.painter(), rect.center(), 1.1, palette.accent);
         if !narrow {
             ui.label(RichText::new("Logitscope").font(semibold(size::TITLE)).color(palette.text));
+        }
+        if scene.state.is_safe {
+            let words = RichText::new("Safe mode").size(size::SMALL).color(palette.warning);
+            ui.add(egui::Label::new(words).sense(Sense::hover())).on_hover_text(SAFE);
         }
         ui.add_space(space::XS);
         let open = action_button(
@@ -43,31 +54,48 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         if narrow {
             run_buttons(ui, scene, &[92.0, 36.0, 36.0]);
         }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.spacing_mut().item_spacing.x = space::XS;
-            if icon_button(ui, Icon::Question, "Keyboard shortcuts").clicked() {
-                scene.actions.push(Action::ToggleShortcuts);
-            }
-            let lessons = icon_button(ui, Icon::Book, "Lessons");
-            if lessons.clicked() {
-                scene.actions.push(Action::ToggleLessons);
-            }
-            bell(ui, scene);
-            downloads(ui, scene);
-            theme_switch(ui, scene);
-            arrangement(ui, scene, narrow);
-            if !narrow {
-                adapter(ui, scene);
-            }
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| model(ui, scene));
-        });
+        // What stands on the right is as wide as it was in the frame before, so that the keyboard goes from left to right.
+        let (whole, id) = (ui.available_rect_before_wrap(), ui.scope_id().with("right end"));
+        let width = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or(RIGHT_END);
+        let split = (whole.right() - width).max(whole.left());
+        let layout = Layout::left_to_right(Align::Center);
+        let part = |rect| egui::UiBuilder::new().max_rect(rect).layout(layout);
+        model(&mut ui.new_child(part(whole.with_max_x(split - space::S))), scene);
+        let mut right = ui.new_child(part(whole.with_min_x(split)));
+        right_end(&mut right, scene, narrow);
+        let needed = right.min_rect().width();
+        if (needed - width).abs() > 0.5 {
+            ui.data_mut(|data| data.insert_temp(id, needed));
+            ui.ctx().request_discard("the right end of the bar has another width");
+        }
     });
 }
 
-/// Opens the list of notices; a dot says that there are some, and how bad they are.
+/// What stands at the right end of the bar, from left to right.
+fn right_end(ui: &mut Ui, scene: &mut Scene<'_>, narrow: bool) {
+    ui.spacing_mut().item_spacing.x = space::XS;
+    if !narrow {
+        adapter(ui, scene);
+    }
+    arrangement(ui, scene, narrow);
+    theme_switch(ui, scene);
+    downloads(ui, scene);
+    bell(ui, scene);
+    if icon_button(ui, Icon::Book, "Lessons").clicked() {
+        scene.actions.push(Action::ToggleLessons);
+    }
+    if icon_button(ui, Icon::Question, "Keyboard shortcuts").clicked() {
+        scene.actions.push(Action::ToggleShortcuts);
+    }
+}
+
+/// Opens the list of notices; a dot says that there are some unread, and how bad they are.
 fn bell(ui: &mut Ui, scene: &mut Scene<'_>) {
     let bell = icon_button(ui, Icon::Bell, "Notices");
-    if let Some(worst) = scene.view.notices.iter().map(|notice| notice.severity).max() {
+    let view = scene.view;
+    let unread =
+        (scene.state.notices_read.max(view.forgotten)..view.told()).filter_map(|number| view.notice(number));
+    if let Some(worst) = unread.map(|notice| notice.severity).max() {
         let dot = bell.rect.right_top() + vec2(-8.0, 8.0);
         ui.painter().circle_filled(dot, 3.5, super::notices::color(worst, palette(ui)));
     }
@@ -219,10 +247,10 @@ fn model(ui: &mut Ui, scene: &mut Scene<'_>) {
                     return drop(ui.label(server_words(server, model.context)));
                 }
                 ui.label(format!(
-                    "{} layers · width {} · {} heads ({} key/value) · head width {} · vocabulary {} · context {}",
-                    model.layers,
+                    "{} · width {} · {} ({} key/value) · head width {} · vocabulary {} · context {}",
+                    format::plural(model.layers, "layer"),
                     model.width,
-                    model.heads,
+                    format::plural(model.heads, "head"),
                     model.key_value_heads,
                     model.head_width,
                     format::count(model.vocabulary as u64),

@@ -7,11 +7,12 @@ mod tinted_text;
 
 use std::sync::Arc;
 
-use egui::{RichText, Ui, Vec2, vec2};
+use egui::{Rect, RichText, Role, Sense, Ui, Vec2, WidgetInfo, vec2};
 
 use super::look::Look;
 use crate::session::probe::LayerProbe;
 use crate::trace::Run;
+use crate::ui::colours::weight_tint;
 use crate::ui::icons::Icon;
 use crate::ui::inside::AttentionRows;
 use crate::ui::scene::Scene;
@@ -41,6 +42,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
     framed(ui, |ui| {
         controls(ui, scene, layers, &with_attention);
+        legend(ui, scene.state.inside.rows);
         ui.add_space(space::S);
         shown(ui, scene, run, &look);
     });
@@ -73,6 +75,30 @@ fn shown(ui: &mut Ui, scene: &mut Scene<'_>, run: &Run, look: &Look<'_>) {
     }
 }
 
+/// What rows and columns are, and what the colours mean.
+fn legend(ui: &mut Ui, rows: AttentionRows) {
+    let palette = palette(ui);
+    let row = match rows {
+        AttentionRows::Heads => "a head",
+        AttentionRows::Groups => "a group of heads that share keys and values",
+        AttentionRows::Layers => "a layer's mean",
+    };
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
+        let small = |text: String| RichText::new(text).size(size::CAPTION).color(palette.tertiary);
+        ui.label(small(format!("row: {row} · column: a position that is looked at, from 0 · weight")));
+        ui.label(small("0 %".to_owned()));
+        let (bar, response) = ui.allocate_exact_size(vec2(72.0, 8.0), Sense::hover());
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Attention weight from 0 % to 100 %"));
+        for step in 0..36 {
+            let left = bar.left() + 2.0 * step as f32;
+            let part = Rect::from_x_y_ranges(left..=left + 2.0, bar.y_range());
+            ui.painter().rect_filled(part, 0.0, weight_tint(ui, palette.raised, step as f32 / 35.0));
+        }
+        ui.label(small("100 %".to_owned()));
+    });
+}
+
 /// Which layer, and what a row is.
 fn controls(ui: &mut Ui, scene: &mut Scene<'_>, layers: &[LayerProbe], with_attention: &[usize]) {
     ui.horizontal(|ui| {
@@ -101,7 +127,10 @@ fn controls(ui: &mut Ui, scene: &mut Scene<'_>, layers: &[LayerProbe], with_atte
         ui.label(RichText::new(title).font(semibold(size::BODY)));
         let window = layer.inside.attention.as_ref().and_then(|attention| attention.window);
         if let (Some(window), false) = (window, of_layers) {
-            let text = format!("sees the last {window} positions");
+            let text = match window {
+                1 => "sees its own position alone".to_owned(),
+                window => format!("sees the last {window} positions"),
+            };
             ui.label(RichText::new(text).size(size::SMALL).color(palette(ui).tertiary));
         }
         let room = ui.available_width();

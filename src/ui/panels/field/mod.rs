@@ -18,7 +18,7 @@ use crate::ui::scene::Scene;
 use crate::ui::state::Origin;
 use crate::ui::theme::{mono, palette, regular, size, space};
 use crate::ui::token_text;
-use crate::ui::widgets::{combo_icon, empty};
+use crate::ui::widgets::{combo_icon, empty, keep_focus};
 use cells::Cells;
 
 pub(crate) use cells::forget_texture;
@@ -68,6 +68,7 @@ pub(crate) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
 
 /// Which stage is shown, what the colours mean, and the search.
 fn tools(ui: &mut Ui, scene: &mut Scene<'_>, node: &Node, row: &WholeRow) {
+    let served = scene.run().is_some_and(|run| run.model.server.is_some());
     let stages = &node.stages;
     let name = |lit: Option<usize>| match lit.and_then(|stage| stages.get(stage)) {
         Some(stage) => format!("kept after {}", stage.name),
@@ -85,19 +86,23 @@ fn tools(ui: &mut Ui, scene: &mut Scene<'_>, node: &Node, row: &WholeRow) {
                 }
             });
         combo.response.accessible_name("Lit cells");
-        legend(ui, row);
+        legend(ui, row, served);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let width = ui.available_width().min(200.0);
             let edit = TextEdit::singleline(&mut scene.state.pin_query).hint_text("find: text or id");
-            ui.add_sized(vec2(width, 26.0), edit).accessible_name("Find a token in the field");
+            let response = ui.add_sized(vec2(width, 26.0), edit).accessible_name("Find a token in the field");
+            keep_focus(ui, &response);
         });
     });
 }
 
-fn legend(ui: &mut Ui, row: &WholeRow) {
+/// The scale of the colours, with the quantity that they stand for.
+fn legend(ui: &mut Ui, row: &WholeRow, served: bool) {
     let [low, high] = cells::range(&row.logits);
     let color = palette(ui).tertiary;
     let text = |value| RichText::new(format::value(value)).font(mono(size::CAPTION)).color(color);
+    let name = if served { "log-probability" } else { "logit" };
+    ui.label(RichText::new(name).size(size::CAPTION).color(color));
     ui.label(text(low));
     let (rect, _) = ui.allocate_exact_size(vec2(64.0, 8.0), Sense::hover());
     for step in 0..32 {
@@ -126,12 +131,9 @@ fn field(ui: &mut Ui, scene: &mut Scene<'_>, node: &Node, row: &WholeRow) {
     ui.painter().image(texture.id(), cells.rect, uv, egui::Color32::WHITE);
     let lit = row.cut_by.iter().filter(|cut| cells::is_lit(**cut, stage)).count();
     response.widget_info(|| {
-        let count = format::count(row.logits.len() as u64);
-        let words = format!(
-            "Vocabulary field of step {}: {count} tokens, {} lit",
-            node.step,
-            format::count(lit as u64)
-        );
+        let count = format::plural(row.logits.len(), "token");
+        let words =
+            format!("Vocabulary field of step {}: {count}, {} lit", node.step, format::count(lit as u64));
         WidgetInfo::labeled(Role::Image, true, words)
     });
     rings(ui, scene, node, &cells);

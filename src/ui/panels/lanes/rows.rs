@@ -22,7 +22,9 @@ use crate::ui::widgets::{focus_ring, hint};
 /// Height of a row.
 const ROW: f32 = 24.0;
 /// Width of a lane below which a token has no number beside it.
-const TIGHT: f32 = 116.0;
+const TIGHT: f32 = 132.0;
+/// Room for the longest probability.
+const SHARE: f32 = 68.0;
 /// Room for the sign of the first difference.
 const SIGN: f32 = 16.0;
 
@@ -173,12 +175,12 @@ impl Cell {
         focus_ring(ui, &response, self.rect.shrink2(vec2(3.0, 1.0)));
         let inside = self.rect.with_min_x(self.rect.left() + 8.0 + SIGN).with_max_x(self.rect.right() - 8.0);
         let wide = self.rect.width() >= TIGHT;
-        let words = if wide { inside.with_max_x(inside.right() - 52.0) } else { inside };
+        let words = if wide { inside.with_max_x(inside.right() - SHARE) } else { inside };
         // Before the first difference all lanes say the same: there the others stand back.
         let quiet = same && self.lane > 0;
         table::token(ui, words, &name, if quiet { ink.tertiary } else { ink.text });
         if wide {
-            let number = inside.with_min_x(inside.right() - 52.0);
+            let number = inside.with_min_x(inside.right() - SHARE);
             table::number(ui, number, &share, ink.tertiary);
         }
         let bar = Rect::from_min_size(

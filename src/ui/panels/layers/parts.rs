@@ -53,10 +53,10 @@ pub(super) fn show(ui: &mut Ui, look: &Look<'_>) {
         row("Biases", [Some(probe.bias_logit), None], [palette.tertiary; 2]);
     }
     ui.add_space(space::S);
-    fact(ui, &definitions::SUM_OF_PARTS, &format!("{:.4}", probe.sum_of_parts()));
-    fact(ui, &definitions::UNCAPPED_LOGIT, &format!("{:.4}", probe.uncapped_logit));
+    fact(ui, &definitions::SUM_OF_PARTS, &format::signed(&format!("{:.4}", probe.sum_of_parts())));
+    fact(ui, &definitions::UNCAPPED_LOGIT, &format::signed(&format!("{:.4}", probe.uncapped_logit)));
     if probe.uncapped_logit != probe.last.logit {
-        fact(ui, &definitions::LOGIT, &format!("{:.4}", probe.last.logit));
+        fact(ui, &definitions::LOGIT, &format::signed(&format!("{:.4}", probe.last.logit)));
     }
     ui.add_space(space::XS);
     hint(

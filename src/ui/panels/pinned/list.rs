@@ -17,7 +17,7 @@ use crate::ui::state::{Origin, PinScale};
 use crate::ui::table::{self, Column, RowLook};
 use crate::ui::theme::{palette, space};
 use crate::ui::token_text;
-use crate::ui::widgets::{hint, small_button};
+use crate::ui::widgets::{hint, keep_focus, small_button};
 
 /// Room for the line's sample before a token.
 const SAMPLE: f32 = 22.0;
@@ -31,6 +31,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
     ui.add_enabled_ui(can_search, |ui| {
         let edit = TextEdit::singleline(&mut scene.state.pin_query).hint_text("pin a token: text or id");
         let response = ui.add_sized(vec2(ui.available_width(), 28.0), edit);
+        keep_focus(ui, &response);
         response.accessible_name("Find a token to pin").on_disabled_hover_text("Open the run's model first.");
     });
     let searching = can_search && !scene.state.pin_query.is_empty();
@@ -92,7 +93,7 @@ fn pinned(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
     let steps = scene.run().map_or(0, |run| run.line.len());
     let shown = scene.state.cursor.shown(steps);
     let scale = scene.state.pin_scale;
-    let columns = columns(scene.run(), scale, ui.available_width() > 220.0);
+    let columns = columns(scene.run(), scale, ui.available_width() > 252.0);
     if !curves.is_empty() {
         table::header(ui, &columns);
     }
@@ -139,12 +140,12 @@ fn pinned(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
 fn columns(run: Option<&Run>, scale: PinScale, wide: bool) -> [Column; 4] {
     let of = |definition| run.map_or(definition, |run| sent::definition(run, definition));
     let value = match scale {
-        PinScale::Logit => Column::number(of(&definitions::RAW_LOGIT), "logit", 68.0),
-        PinScale::LogProbability => Column::number(of(&definitions::LOG_PROBABILITY), "log p", 68.0),
-        PinScale::Rank => Column::number(of(&definitions::PINNED_RANK), "rank", 68.0),
+        PinScale::Logit => Column::number(of(&definitions::RAW_LOGIT), "raw logit", 76.0),
+        PinScale::LogProbability => Column::number(of(&definitions::LOG_PROBABILITY), "raw log p", 76.0),
+        PinScale::Rank => Column::number(of(&definitions::PINNED_RANK), "raw rank", 76.0),
     };
     let probability = match wide {
-        true => Column::number(of(&definitions::FINAL_PROBABILITY), "p", 64.0),
+        true => Column::number(of(&definitions::FINAL_PROBABILITY), "final p", table::PROBABILITY),
         false => Column::words("", 1.0),
     };
     [Column::words("Token", 0.0), value, probability, Column::words("", BUTTON)]

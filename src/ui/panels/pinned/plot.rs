@@ -32,7 +32,10 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, curves: &[Curve]) {
         .x_grid_spacer(move |grid| whole(axes::marks_across(grid.bounds, width)))
         .y_grid_spacer(move |grid| marks(scale, grid.bounds))
         .custom_x_axes(vec![
-            AxisHints::new_x().label("step").formatter(|mark, _| format::count(mark.value.round() as u64)),
+            AxisHints::new_x()
+                .label("step")
+                .label_spacing(axes::SHOWN)
+                .formatter(|mark, _| format::count(mark.value.round() as u64)),
         ])
         .custom_y_axes(vec![
             AxisHints::new_y()

@@ -18,13 +18,15 @@ use crate::ui::token_text;
 use crate::ui::widgets::{fact, hint};
 
 /// Points between a candidate's mark and its name.
-const LABEL_GAP: f32 = 7.0;
+const LABEL_GAP: f32 = 9.0;
+/// Half the width of the largest mark.
+const MARK: f32 = 6.0;
 /// Points that an axis with its name takes from the plot, about.
 const AXIS_ROOM: f32 = 40.0;
 
 const COLUMNS: [Column; 5] = [
     Column::words("Token", 0.0),
-    Column::number(&definitions::CONTRASTIVE_PROBABILITY, "p", 68.0),
+    Column::number(&definitions::CONTRASTIVE_PROBABILITY, "p", table::PROBABILITY),
     Column::number(&definitions::PENALTY, "Penalty", 68.0),
     Column::number(&definitions::CONTRASTIVE_SCORE, "Score", 68.0),
     Column {
@@ -77,11 +79,20 @@ fn anchors(labels: &[(Pos2, Vec2)], room: Rect) -> Vec<Option<Align2>> {
     const SIDES: [Align2; 4] =
         [Align2::LEFT_BOTTOM, Align2::LEFT_TOP, Align2::RIGHT_BOTTOM, Align2::RIGHT_TOP];
     let mut taken: Vec<Rect> = Vec::new();
+    let marks: Vec<Rect> =
+        labels.iter().map(|(at, _)| Rect::from_center_size(*at, Vec2::splat(2.0 * MARK))).collect();
     let mut place = |&(at, size): &(Pos2, Vec2)| {
         let is_free = |side: &&Align2| {
             // Labels may touch.
             let label = side.anchor_size(at, size).shrink(0.5);
-            room.contains_rect(label) && !taken.iter().any(|other| other.intersects(label))
+            let words = match side.x() {
+                Align::Min => label.with_min_x(label.left() + LABEL_GAP),
+                _ => label.with_max_x(label.right() - LABEL_GAP),
+            };
+            let hides = |other: &Rect| other.intersects(words);
+            room.contains_rect(label)
+                && !taken.iter().any(|other| other.intersects(label))
+                && !marks.iter().any(hides)
         };
         let side = *SIDES.iter().find(is_free)?;
         taken.push(side.anchor_size(at, size));
@@ -114,8 +125,18 @@ fn plot(ui: &mut Ui, step: &ContrastiveStep) {
         .height(height)
         .x_grid_spacer(move |grid| axes::marks_across(grid.bounds, width - AXIS_ROOM))
         .y_grid_spacer(move |grid| axes::marks_up(grid.bounds, height - AXIS_ROOM))
-        .custom_x_axes(vec![AxisHints::new_x().label("probability").formatter(|mark, _| axes::percent(mark))])
-        .custom_y_axes(vec![AxisHints::new_y().label("penalty").formatter(|mark, _| axes::decimal(mark))])
+        .custom_x_axes(vec![
+            AxisHints::new_x()
+                .label("probability")
+                .label_spacing(axes::SHOWN)
+                .formatter(|mark, _| axes::percent(mark)),
+        ])
+        .custom_y_axes(vec![
+            AxisHints::new_y()
+                .label("penalty")
+                .label_spacing(axes::SHOWN)
+                .formatter(|mark, _| axes::decimal(mark)),
+        ])
         .show(ui, |plot| {
             let transform = axes.set(plot);
             for (index, candidate) in step.candidates.iter().enumerate() {
@@ -218,6 +239,9 @@ mod tests {
     fn labels_stand_beside_their_points_and_not_on_one_another() {
         let size = vec2(40.0, 12.0);
         let room = Rect::from_min_max(pos2(0.0, 0.0), pos2(320.0, 100.0));
+        // One whose label would lie under the next point's mark stands on another side.
+        let near = [(pos2(100.0, 50.0), size), (pos2(118.0, 44.0), size)];
+        assert_eq!(anchors(&near, room)[0], Some(Align2::LEFT_TOP));
         // At the right edge; then five points at one place, where there is room for four.
         let mut labels = vec![(pos2(300.0, 50.0), size)];
         labels.extend([(pos2(60.0, 50.0), size); 5]);

@@ -83,7 +83,7 @@ fn figures(ui: &mut Ui, way: Way, comparison: &Comparison, lengths: Lengths) {
     let (rows, detail) = if comparison.steps.is_empty() {
         ("not measured yet".to_owned(), String::new())
     } else if comparison.steps.len() < lengths.tokens {
-        (format::count(counted as u64), format!("of {} rows", format::count(expected)))
+        (format::count(counted as u64), format!("of {}", format::plural(expected as usize, "row")))
     } else {
         (format::count(counted as u64), "rows".to_owned())
     };
