@@ -1,7 +1,7 @@
 //! Why decoding cannot begin or go on.
 
 use crate::model::ModelError;
-use crate::units::counted;
+use crate::units::{counted, grouped};
 
 /// Why decoding cannot begin or go on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -24,8 +24,9 @@ pub enum DecodingError {
     },
     /// No position is left for a new token.
     #[error(
-        "the prompt has {}, but the context has {context}, new tokens included: shorten the prompt, or allow a longer context",
-        counted(*tokens, "token")
+        "the prompt has {}, but the context has {}, new tokens included: shorten the prompt, or allow a longer context",
+        counted(*tokens, "token"),
+        grouped(*context as u64)
     )]
     PromptTooLong {
         /// Tokens of the prompt.

@@ -204,9 +204,10 @@ fn attention_by_matrix_units_agrees() {
 /// Neither queries nor weights are rounded to f16: results are as near as those of f32.
 #[test]
 fn attention_by_matrix_units_is_as_exact_as_without() {
-    let contents: [(fn(f32) -> f32, &str); 3] =
-        [(|number| number, "usual"), (|number| 1e-3 * number, "small"), (|number| 300.0 * number, "large")];
-    for (contents, what) in contents {
+    type Contents = fn(f32) -> f32;
+    let usual: Contents = |number| number;
+    let (small, large): (Contents, Contents) = (|number| 1e-3 * number, |number| 300.0 * number);
+    for (contents, what) in [(usual, "usual"), (small, "small"), (large, "large")] {
         let share = |choice| {
             let mut pair = Pair::new(&plain_plan([2, 1, 32], F16), WeightFormat::F32, choice);
             pair.contents = contents;

@@ -542,9 +542,11 @@ fn what_cannot_be_done_is_told_and_harms_nothing() {
         let settings = DecodingSettings::default();
         Command::Start(RunRequest { prompt: Prompt::Ids(ids), settings, pace: Pace::Continuous })
     };
-    for (count, (ids, complaint)) in
-        (5..).zip([(vec![], "no tokens"), (vec![0, 8], "id 8"), (vec![0; CONTEXT + 1], "100001 tokens")])
-    {
+    for (count, (ids, complaint)) in (5..).zip([
+        (vec![], "no tokens"),
+        (vec![0, 8], "id 8"),
+        (vec![0; CONTEXT + 1], "100\u{2009}001 tokens, but the context has 100\u{2009}000"),
+    ]) {
         watched.send(request(ids));
         watched.until("it is told", |view| view.notices.len() == count);
         assert!(watched.last_notice().1.contains(complaint), "{:?}", watched.last_notice());

@@ -21,7 +21,7 @@ pub(super) fn text(probe: &Probe, spell: &dyn Fn(u32) -> Option<String>) -> Stri
         probe.token,
         probe.last.rank,
         number(probe.last.logit.into()),
-        number(probe.last.log_probability.into()),
+        number(probe.last.log_probability),
     );
     let headings =
         ["rank", "log p", "stream", "+ attention", "+ feed-fwd", "attn. logit", "ffwd logit"].map(right);
@@ -29,7 +29,7 @@ pub(super) fn text(probe: &Probe, spell: &dyn Fn(u32) -> Option<String>) -> Stri
     row(&mut text, "embedding", "", [String::new(), String::new()], probe.embedding.norm, [None, None]);
     for layer in &probe.layers {
         let likely = layer.lens.top.first().map(|&(id, _)| name(id)).unwrap_or_default();
-        let lens = [layer.lens.rank.to_string(), short(layer.lens.log_probability.into())];
+        let lens = [layer.lens.rank.to_string(), short(layer.lens.log_probability)];
         let blocks = [layer.mixer, layer.feed_forward];
         row(&mut text, &layer.layer.to_string(), &likely, lens, layer.residual_norm, blocks);
     }
