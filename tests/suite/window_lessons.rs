@@ -153,7 +153,7 @@ fn the_lessons_own_model_is_one_press_away() {
     let (mut window, script) = scripted(1440.0, 900.0);
     open_another(&mut window, &script);
     begin(&mut window, 1);
-    press_far(&mut window, "Open the demonstration model");
+    press_far(&mut window, "Open that model");
     assert!(
         matches!(script.last(), Command::Load(request) if request.source == logitscope::session::ModelSource::BuiltIn)
     );
@@ -161,7 +161,7 @@ fn the_lessons_own_model_is_one_press_away() {
     assert!(!sees_part(&window, "was written for"), "it is open now");
     script.tell(Event::LoadFailed);
     window.run();
-    assert!(sees_part(&window, "No model is open") && sees(&window, "Open the demonstration model"));
+    assert!(sees_part(&window, "No model is open") && sees(&window, "Open that model"));
     assert!(sees(&window, "No model yet"));
     press(&mut window, "Open the built-in model");
     assert!(sees(&window, "Model: fairy tales"));

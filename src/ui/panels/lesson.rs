@@ -121,7 +121,7 @@ fn another_model(ui: &mut Ui, scene: &mut Scene<'_>, following: &Following) {
         }
         let width = ui.available_width();
         let (label, action) = if lesson.is_about_built_in() || of.is_none() {
-            ("Open the demonstration model", Action::Load(ModelSource::BuiltIn))
+            ("Open that model", Action::Load(ModelSource::BuiltIn))
         } else {
             ("Open model…", Action::ShowOpen)
         };
