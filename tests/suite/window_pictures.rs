@@ -85,8 +85,7 @@ fn pictures_for_the_documents() {
     window.run();
     picture(&mut window, "window-open");
     window.get_by_label("Open").click();
-    until(&mut window, "the load fails", |app| !app.view().notices.is_empty());
-    press(&mut window, "Theme: light");
+    until(&mut window, "the card says what is wrong", |app| app.state().cards.open_problem.is_some());
     picture(&mut window, "window-error");
 
     let mut window = ready(720.0, 480.0);
