@@ -1,6 +1,7 @@
 //! A tokenizer that is elsewhere: a server's, which makes ids of texts and tells what its tokens are.
 
 use super::chat::Conversation;
+use super::spelling::spelled;
 
 /// Whether special tokens are added around a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl RemotePiece {
     pub(super) fn readable(&self) -> String {
         match &self.bytes {
             Some(bytes) if std::str::from_utf8(bytes).is_err() => {
-                bytes.iter().map(|byte| format!("<0x{byte:02X}>")).collect()
+                bytes.iter().copied().map(spelled).collect()
             }
             _ => self.text.clone(),
         }

@@ -63,13 +63,11 @@ impl Spelling {
             for character in chunk.valid().chars() {
                 match character {
                     ' ' => readable.push('▁'),
-                    control if control.is_ascii_control() => {
-                        readable.push_str(&format!("<0x{:02X}>", control as u8))
-                    }
+                    control if control.is_ascii_control() => readable.push_str(&spelled(control as u8)),
                     letter => readable.push(letter),
                 }
             }
-            readable.extend(chunk.invalid().iter().map(|byte| format!("<0x{byte:02X}>")));
+            readable.extend(chunk.invalid().iter().copied().map(spelled));
         }
         readable
     }
@@ -125,6 +123,11 @@ fn byte_of(character: char) -> Option<u8> {
 
 fn stands_for_itself(byte: u8) -> bool {
     matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff)
+}
+
+/// A byte as vocabularies with byte fallback write it.
+pub(super) fn spelled(byte: u8) -> String {
+    format!("<0x{byte:02X}>")
 }
 
 #[cfg(test)]

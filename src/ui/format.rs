@@ -1,6 +1,7 @@
 //! Numbers and tokens as a person reads them.
 
 use crate::trace::LongRope;
+pub(super) use crate::units::signed;
 use crate::units::three_digits;
 pub(super) use crate::units::{bytes, count, parameters};
 
@@ -72,11 +73,6 @@ pub(super) fn entropy(least: f32, most: Option<f32>, digits: usize) -> String {
 /// A log-probability or a score of sums of them: `−3.214`.
 pub(super) fn score(score: f64) -> String {
     value(score as f32)
-}
-
-/// A number with a real minus sign.
-pub(super) fn signed(text: &str) -> String {
-    text.replace('-', "−")
 }
 
 /// Tokens a second: `38.2`, `1 204`.

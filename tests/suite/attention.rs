@@ -18,6 +18,7 @@ use logitscope::model::{Batch, CacheFormat, LanguageModel, WeightFormat};
 use logitscope::session::{ModelSource, Opened, WeightsChoice};
 
 use super::kernels::{DEVICE, Pair, batch_buffer, plan, tensor};
+use super::matrices::lanes_of_emulated_units;
 use super::support::{self, MadeWeights};
 
 use CacheFormat::{F16, F32};
@@ -39,13 +40,8 @@ pub const SPLITTING: KernelChoice = KernelChoice {
 
 /// Tiles by emulated matrix units, where the adapter has what these take.
 fn emulated() -> Option<KernelChoice> {
-    let subgroups = DEVICE.capabilities.subgroup_lanes.clone().filter(|lanes| *lanes.start() >= 8);
-    let Some(subgroups) = subgroups.filter(|_| DEVICE.computes_f16()) else {
-        println!("skipped: {} has no subgroups of eight lanes, or no f16", DEVICE.info.full_name());
-        return None;
-    };
+    let lanes = lanes_of_emulated_units()?;
     let (units, workgroup_bytes) = (MatrixUnits::Emulated8, DEVICE.capabilities.workgroup_bytes);
-    let lanes = MatrixUnits::lanes(*subgroups.end());
     let prefill = PrefillAttention::MatrixUnits(AttentionUnits { units, lanes, workgroup_bytes });
     Some(KernelChoice { attention: AttentionChoice { prefill, ..CPU.attention }, ..CPU })
 }

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use super::malformed::copy_of;
 use super::support;
 
-fn program(arguments: &[&str]) -> Command {
+pub fn program(arguments: &[&str]) -> Command {
     let mut command = support::program();
     command.args(arguments).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").stdin(Stdio::null());
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub fn run(arguments: &[&str]) -> Output {
     program(arguments).output().expect("the program starts")
 }
 

@@ -32,15 +32,21 @@ fn choices() -> impl Iterator<Item = (Matrices, KernelChoice)> {
     })
 }
 
-/// The kernel with emulated units, where the adapter has what these take.
-fn emulated(tile: MatrixTile) -> Option<KernelChoice> {
+/// Lanes of a workgroup of emulated units, where the adapter has what these take.
+pub fn lanes_of_emulated_units() -> Option<u32> {
     let subgroups = DEVICE.capabilities.subgroup_lanes.clone().filter(|lanes| *lanes.start() >= 8);
     let Some(subgroups) = subgroups.filter(|_| DEVICE.computes_f16()) else {
         println!("skipped: {} has no subgroups of eight lanes, or no f16", DEVICE.info.full_name());
         return None;
     };
+    Some(MatrixUnits::lanes(*subgroups.end()))
+}
+
+/// The kernel with emulated units.
+fn emulated(tile: MatrixTile) -> Option<KernelChoice> {
+    let lanes = lanes_of_emulated_units()?;
     let matrices = Matrices { units: MatrixUnits::Emulated8, tile };
-    let many_rows = LinearVariant::GemmCooperative { matrices, lanes: MatrixUnits::lanes(*subgroups.end()) };
+    let many_rows = LinearVariant::GemmCooperative { matrices, lanes };
     Some(KernelChoice { many_rows, ..KernelChoice::CPU })
 }
 

@@ -4,23 +4,14 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::cli::{program, run};
 use super::malformed::copy_of;
 use super::support;
-
-fn program(arguments: &[&str]) -> Command {
-    let mut command = support::program();
-    command.args(arguments).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").stdin(Stdio::null());
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    program(arguments).output().expect("the program starts")
-}
 
 /// What a command prints on stdout and on stderr, and its exit code.
 fn told(arguments: &[&str]) -> (String, String, Option<i32>) {

@@ -196,7 +196,7 @@ impl Engine {
     }
 
     fn place_rows(&mut self, batch: &Batch, shape: &BatchShape) -> Result<Placement, ModelError> {
-        let splits = self.program.split_rule();
+        let splits = self.program.splits;
         loop {
             let cache = &mut self.resources.cache;
             match Placement::new(batch, shape, &mut cache.pages, splits) {

@@ -26,6 +26,8 @@ pub(crate) struct Program {
     pub head_start: usize,
     /// The ops by compute passes, with what crosses the bus between them.
     pub crossing: Crossing,
+    /// How attention divides a row's positions.
+    pub splits: SplitRule,
 }
 
 impl Program {
@@ -39,7 +41,9 @@ impl Program {
         let head_start = head_start(&plan);
         let crossing = Crossing::of(&plan, &resources.host, |tensor| resources.tensors[tensor.0].bytes);
         let tuned = TunedKernels::default();
-        let mut program = Self { plan, choice, tuned, steps: Vec::new(), head_start, crossing };
+        let AttentionChoice { least_split: least, split_step: step, .. } = choice.attention;
+        let splits = SplitRule { least, step, most: partials_of(&plan) };
+        let mut program = Self { plan, choice, tuned, steps: Vec::new(), head_start, crossing, splits };
         program.recompile(device, resources)?;
         Ok(program)
     }
@@ -82,12 +86,6 @@ impl Program {
         tuned: &'a TunedKernels,
     ) -> Compiler<'a> {
         Compiler { plan: &self.plan, tensors, choice: self.choice, tuned }
-    }
-
-    /// How attention divides a row's positions.
-    pub(crate) fn split_rule(&self) -> SplitRule {
-        let AttentionChoice { least_split: least, split_step: step, .. } = self.choice.attention;
-        SplitRule { least, step, most: partials_of(&self.plan) }
     }
 
     /// Logits of a row.
